@@ -1,0 +1,149 @@
+"""Writes what is generated from the schema: docs/space-file.md and search_spaces/space.schema.json.
+
+Run `python -m automl.space.reference` in a checkout after a change to records.py, settings.py or the backbones.
+"""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from automl.records import METRICS, write_atomically
+from automl.space.backbones import argument_field, catalog
+from automl.space.fields import Field, expected
+from automl.space.problems import dotted
+from automl.space.schema import json_schema, leaves, sections
+from automl.space.settings import BUILTINS
+from automl.space.shipped import SCHEMA_FILE
+from automl.space.strategies import PRUNERS, SAMPLERS
+
+_INTRODUCTION = """\
+# The space file
+
+One YAML file says which pictures, which networks, what may vary, and how long to search. This page is generated from the schema by
+`python -m automl.space.reference`; `automl schema` prints the same as JSON Schema, and an editor that finds it through a first line like
+`# yaml-language-server: $schema=space.schema.json` completes names, keys and domains. Only `data.path` and `model.backbone` must be given.
+
+## Values and domains
+
+Where a field may vary, its value is either concrete or a domain:
+
+| domain | meaning |
+|---|---|
+| `{choice: [a, b, c]}` | one of these; a list counts as one option |
+| `{int: [low, high]}` | an integer, both ends included |
+| `{float: [low, high]}` | a number, both ends included |
+
+With `log: true` small values come as often as large ones; with `step: s` only every s-th value is taken, and `s` must divide the range. The two
+exclude each other.
+
+`when` makes a domain depend on other fields: `{float: [0.8, 0.99], when: {train.optimizer: sgd}}`. It takes a value, a list of values,
+`{above: x}` or `{below: x}`, and all its lines must hold. Otherwise the parameter is absent from the trial and the field's default holds, which is also what
+other conditions see then. 'all' stages are above any number. A field may hold a list of domains whose `when` exclude each other:
+
+```yaml
+train:
+  learning_rate:
+    - {float: [1e-5, 1e-2], log: true, when: {train.optimizer: adam}}
+    - {float: [1e-3, 1e-1], log: true, when: {train.optimizer: sgd}}
+```
+
+A condition on a field that does not vary is decided when the file is read, so `--set train.optimizer=adam` works on this file.
+
+## Names of parameters
+
+A parameter is named by its dotted path, in Optuna, in the dashboard, on the leaderboard and for `--set`: `train.learning_rate`. An argument
+of a backbone that varies itself is named with the backbone: `model.backbone.MobileNet.alpha`. Lists stand under their JSON text, as in `[512,256]`. Two options of one backbone are
+told apart by their fixed arguments: `MobileNet(alpha=0.25)`; a `when` on `MobileNet` means both. Domains of one field that Optuna cannot keep under one name (choices with different options, or
+different kinds) have their condition in the name: `train.batch_size[model.backbone=cnn]`.
+
+## YAML
+
+YAML 1.2: `1e-5` is a number, `no` and `on` are words. Anchors, aliases and merge keys (`<<`) work; tags are refused, and so is a key that stands twice.
+All mistakes are reported in one go, with their lines. Relative paths are taken from the file's folder. `--set name=value` reads the value as YAML and is
+checked like the file; `--data` takes a path from the current directory.
+"""
+
+
+def space_file_page() -> str:
+    """The text of docs/space-file.md."""
+    parts = [_INTRODUCTION, "\n## Fields\n\n", _table([("`study`", leaves()[("study",)])])]
+    for path, model in sections().items():
+        rows = [(f"`{place[-1]}`", found) for place, found in leaves().items() if place[:-1] == path and path]
+        if rows:
+            parts.append(f"\n### {dotted(path)}\n\n{(model.__doc__ or '').strip()}\n\n{_table(rows)}")
+    parts.append(_weights())
+    parts.append(f"\n## Built-in data\n\n`data.path` may name {', '.join(f'`{name}`' for name in BUILTINS)}; a folder of that name is `./digits`.\n")
+    metrics = [f"| `{name}` | {direction} |" for name, direction in METRICS.items()]
+    parts.append("\n## Metrics\n\n| `search.metric` | direction |\n|---|---|\n" + "\n".join(metrics) + "\n")
+    parts.append(_strategies("Samplers", "search.sampler", SAMPLERS) + _strategies("Pruners", "search.pruner", PRUNERS))
+    parts.append(_backbones())
+    return "".join(parts)
+
+
+def _table(rows: list[tuple[str, tuple[Field, Any]]]) -> str:
+    lines = ["| key | value | may vary as | default | |", "|---|---|---|---|---|"]
+    for name, (field, info) in rows:
+        default = "required" if info.is_required() else f"`{_shown(info)}`"
+        lines.append(f"| {name} | {field.expected} | {', '.join(field.kinds)} | {default} | {info.description or ''} |")
+    return "\n".join(lines) + "\n"
+
+
+def _shown(info: Any) -> str:
+    default = info.get_default(call_default_factory=True)
+    if isinstance(default, dict):
+        return str(default["name"])
+    return default if isinstance(default, str) else json.dumps(default)
+
+
+def _weights() -> str:
+    return """
+## Weights
+
+`imagenet` loads the published weights of each pretrained backbone; their arguments must then be among the published ones, see below. A file is loaded
+by path. With `none`, and for a backbone that is never pretrained (`cnn`, whatever `model.weights` says), the whole network trains from random weights:
+`unfreeze` is 'all' and BatchNormalization in training mode, and a file that asks for something else is refused. In a choice of both kinds `unfreeze` and
+`batch_normalization` vary only for the pretrained ones. A depth of `unfreeze` beyond a backbone's stages is 'all'.
+"""
+
+
+def _strategies(title: str, field: str, table: dict[str, dict[str, Any]]) -> str:
+    lines = [f"\n## {title}\n", f"`{field}` is a name, or a mapping of a name and options under Optuna's argument names.\n"]
+    lines += ["| name | option | value |", "|---|---|---|"]
+    for name, options in table.items():
+        rows = [(f"`{key}`", expected(annotation)) for key, annotation in options.items()] or [("", "")]
+        lines += [f"| {f'`{name}`' if index == 0 else ''} | {key} | {text} |" for index, (key, text) in enumerate(rows)]
+    return "\n".join(lines) + "\n"
+
+
+def _backbones() -> str:
+    lines = ["\n## Backbones\n", "| name | pretrained | smallest side | stages | arguments |", "|---|---|---|---|---|"]
+    for entry in catalog().values():
+        arguments = []
+        for name, argument in entry.arguments.items():
+            published = f"; with imagenet {', '.join(map(str, argument['imagenet']))}" if argument.get("imagenet") else ""
+            arguments.append(f"`{name}`: {argument_field(entry.name, name).expected}, default {json.dumps(argument.get('default'))}{published}")
+        pretrained = "yes" if entry.pretrained else "no"
+        lines.append(f"| `{entry.name}` | {pretrained} | {entry.minimum_size} | {entry.stages} | {'. '.join(arguments)} |")
+    return "\n".join(lines) + "\n"
+
+
+def schema_text() -> str:
+    """The text of search_spaces/space.schema.json."""
+    return json.dumps(json_schema(), indent=1, ensure_ascii=False) + "\n"
+
+
+def generated(checkout: Path) -> dict[Path, str]:
+    """Every generated file of a checkout with the text that it must have."""
+    return {checkout / "docs" / "space-file.md": space_file_page(), checkout / "search_spaces" / SCHEMA_FILE: schema_text()}
+
+
+def main() -> None:
+    """Write the generated files of the checkout in which this module lies."""
+    for path, text in generated(Path(__file__).parents[2]).items():
+        write_atomically(path, text)
+
+
+__all__ = ["generated", "main", "schema_text", "space_file_page"]
+
+if __name__ == "__main__":
+    main()
