@@ -1,0 +1,54 @@
+"""What a trial has reached: its best epoch, how long it has not improved, and how often progress is shown."""
+
+import time
+from dataclasses import dataclass, field
+from typing import Any
+
+from automl.records import Direction, Progress
+from automl.training.messages import ShowProgress
+
+SECONDS_BETWEEN = 0.25
+
+
+@dataclass
+class Best:
+    """The best value so far in one direction; the first of equal values stays.
+
+    Attributes:
+        value: None before the first.
+        epoch: Completed epochs at which it was reached.
+        weights: What was trained, as it was then, if it was kept.
+    """
+
+    direction: Direction
+    value: float | None = None
+    epoch: int = 0
+    weights: list[Any] = field(default_factory=list)
+
+    def is_beaten_by(self, value: float) -> bool:
+        """Whether a value is better."""
+        if self.value is None:
+            return True
+        return value > self.value if self.direction == "maximize" else value < self.value
+
+
+class ProgressClock:
+    """Passes progress on a few times a second at most, and at the end of each epoch.
+
+    Args:
+        show: Called with each message, or None.
+        number: The trial's number.
+    """
+
+    def __init__(self, show: ShowProgress | None, number: int) -> None:
+        self._show = show
+        self._number = number
+        self._shown = float("-inf")
+
+    def tick(self, *, epoch: int, step: int, steps: int, pictures_per_second: float) -> None:
+        """Say that a step is done."""
+        now = time.monotonic()
+        if self._show is None or (step < steps and now - self._shown < SECONDS_BETWEEN):
+            return
+        self._shown = now
+        self._show(Progress(number=self._number, epoch=epoch, step=step, steps=steps, pictures_per_second=round(pictures_per_second, 1)))

@@ -1,0 +1,63 @@
+"""Small pictures whose class is their brightest colour, and configs that learn it in seconds."""
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+from automl.data import Dataset, Pictures
+from automl.records import TrialConfig
+
+
+def make_pictures(count: int, *, size: int, classes: int, seed: int) -> Pictures:
+    random = np.random.default_rng(seed)
+    labels = random.permutation(np.arange(count) % classes).astype(np.int64)
+    images = random.integers(0, 120, (count, size, size, 3), dtype=np.uint8)
+    images[np.arange(count), :, :, labels] += 100
+    # Rows in another order than the pictures, as in a store that several splits share.
+    rows = random.permutation(count)
+    stored = np.empty_like(images)
+    stored[rows] = images
+    return Pictures(stored, rows.astype(np.int64), labels, tuple(f"{seed}/{index}.png" for index in range(count)))
+
+
+def make_dataset(*, size: int = 8, classes: int = 3, train: int = 90, validation: int = 45) -> Dataset:
+    return Dataset(
+        classes=tuple(f"class {label}" for label in range(classes)),
+        train=make_pictures(train, size=size, classes=classes, seed=1),
+        validation=make_pictures(validation, size=size, classes=classes, seed=2),
+        test=make_pictures(9, size=size, classes=classes, seed=3),
+        fingerprint="colours",
+        image_size=size,
+        resize="stretch",
+    )
+
+
+def make_config(**settings: object) -> TrialConfig:
+    """A trial of a tiny network; keyword arguments with two underscores reach deeper, as `train__epochs=1`."""
+    tree: dict[str, object] = {
+        "study": "colours",
+        "number": 3,
+        "seed": 11,
+        "params": {"train.learning_rate": 0.01},
+        "data": {"path": "colours", "image_size": 8},
+        "model": {"backbone": {"name": "cnn", "blocks": 1, "filters": 4}, "weights": "none"},
+        "train": {"epochs": 2, "batch_size": 32, "learning_rate": 0.01},
+    }
+    for name, value in settings.items():
+        *path, last = name.split("__")
+        branch = tree
+        for key in path:
+            branch = branch.setdefault(key, {})  # type: ignore[assignment]
+        branch[last] = value
+    return TrialConfig.model_validate(tree)
+
+
+@pytest.fixture(scope="session")
+def colours() -> Dataset:
+    return make_dataset()
+
+
+@pytest.fixture(scope="session")
+def configure() -> Callable[..., TrialConfig]:
+    return make_config
