@@ -1,0 +1,252 @@
+"""The search itself: hands trials to free workers, decides about pruning, tells how they ended, until the budget is used up."""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+from automl.errors import SearchFailedError, WeightsError
+from automl.records import Answer, Decision, Epoch, Failed, FinishJob, Finished, Interrupted, PrepareJob, Progress, Ready, TrainJob, TrialResult
+from automl.search import events
+from automl.search.executors.base import Executor, ExecutorEvent, Lost, Received
+from automl.search.ledger import Ledger, OpenTrial
+from automl.search.owner import Owner
+
+MAX_WORKER_DEATHS = 3
+ALIKE_AT_FIRST = 3
+ALIKE_WINDOW = 20
+POLL_SECONDS = 0.5
+
+Ending = Literal["trials", "time", "exhausted", "interrupted"]
+
+
+@dataclass
+class StopSwitch:
+    """Set from outside, by Ctrl-C or `automl stop`, to end a search cleanly."""
+
+    reason: str | None = None
+
+    def set(self, reason: str) -> None:
+        """Ask for the end; the first reason is kept."""
+        self.reason = self.reason or reason
+
+
+class Driver:
+    """Runs one study until its budget is used up or somebody stops it.
+
+    Args:
+        ledger: The trials, reconciled.
+        executor: Started; its workers may still be importing.
+        owner: Holds the study and knows the time that it has taken.
+        listen: Called with every event, in order, before the next step is taken.
+        stop: Looked at between events.
+    """
+
+    def __init__(self, ledger: Ledger, executor: Executor, owner: Owner, listen: events.Listener, stop: StopSwitch) -> None:
+        self.ledger, self.executor, self.owner, self.listen, self.stop = ledger, executor, owner, listen, stop
+        self.settings = ledger.space.search
+        self._running: dict[int, OpenTrial] = {}
+        self._idle: list[int] = []
+        self._worn: set[int] = set()
+        self._ending: Ending | None = None
+
+    def run(self) -> Ending:
+        """Run trials to the total.
+
+        Raises:
+            SearchFailedError: The trials fail alike, or the workers do.
+            WeightsError: Pretrained weights cannot be had.
+        """
+        self.listen(events.SearchStarted(self.ledger.counted, self.settings.trials, self.executor.workers, self.owner.seconds_before))
+        if self._budget_left():
+            self._prepare()
+        while True:
+            self._check_budget()
+            if self._ending is None:
+                self._hand_out()
+            if not self._running and (self._ending is not None or not self._budget_left()):
+                return self._ending or "trials"
+            for event in self.executor.wait(POLL_SECONDS):
+                self._handle(event)
+            self.owner.beat()
+
+    def finish(self, job: FinishJob, fallback: Callable[[Failed], None]) -> Finished | None:
+        """Run the job that checks and exports the winner on the first free worker; `fallback` hears why it failed."""
+        worker = self._await_idle()
+        if worker is None:
+            return None
+        self.executor.submit(worker, job)
+        while True:
+            for event in self.executor.wait(POLL_SECONDS):
+                if isinstance(event, Received) and event.worker == worker and isinstance(event.message, Finished):
+                    return event.message
+                if isinstance(event, Received) and event.worker == worker and isinstance(event.message, Failed):
+                    fallback(event.message)
+                    return None
+                if isinstance(event, Lost) and event.worker == worker:
+                    fallback(Failed(error="ExportError", message=event.reason))
+                    return None
+            self.owner.beat()
+
+    # --- before the first trial --------------------------------------------------------------------------------------
+
+    def _prepare(self) -> None:
+        space = self.ledger.space
+        backbones = tuple(backbone for backbone in space.backbones() if backbone["name"] != "cnn")
+        if not backbones or space.weights == "none":
+            return
+        self.listen(events.Preparing("pretrained weights"))
+        worker = self._await_idle()
+        if worker is None:
+            return
+        self.executor.submit(worker, PrepareJob(backbones=backbones, weights=space.weights, image_sizes=space.image_sizes()))
+        finished = False
+        while not finished:
+            for event in self.executor.wait(POLL_SECONDS):
+                mine = event.worker == worker
+                if mine and isinstance(event, Lost):
+                    raise SearchFailedError(f"the worker that was to fetch the pretrained weights ended: {event.reason}")
+                if mine and isinstance(event, Received) and isinstance(event.message, Failed):
+                    failed = event.message
+                    raise (WeightsError if failed.error == "WeightsError" else SearchFailedError)(failed.message)
+                finished = finished or (mine and isinstance(event, Received) and isinstance(event.message, Finished))
+                self._note_ready(event)
+
+    def _await_idle(self) -> int | None:
+        """The first worker that is ready, taken out of the idle ones; None when the search is to stop."""
+        while not self._idle and self.stop.reason is None:
+            for event in self.executor.wait(POLL_SECONDS):
+                self._note_ready(event)
+            self._look_at_stop_request()
+        return self._idle.pop(0) if self._idle else None
+
+    def _note_ready(self, event: ExecutorEvent) -> None:
+        if isinstance(event, Lost):
+            self._on_lost(event)
+        elif isinstance(event, Received) and isinstance(event.message, Ready):
+            self._on_ready(event.worker)
+
+    # --- the budget --------------------------------------------------------------------------------------------------
+
+    def _budget_left(self) -> bool:
+        return self.ledger.counted + len(self._running) < self.settings.trials
+
+    def _look_at_stop_request(self) -> None:
+        if self.owner.folder.stop_request.exists():
+            self.stop.set("asked to by `automl stop`")
+
+    def _check_budget(self) -> None:
+        self._look_at_stop_request()
+        if self._ending is not None:
+            return
+        if self.stop.reason is not None:
+            self._ending = "interrupted"
+            self.listen(events.Stopping(self.stop.reason))
+        elif self.settings.time is not None and self.owner.seconds >= self.settings.time:
+            self._ending = "time"
+            self.listen(events.Stopping(f"search.time of {self.settings.time:.0f} s is used up"))
+
+    def _hand_out(self) -> None:
+        while self._idle and self._budget_left():
+            opened = self.ledger.next()
+            if opened is None:
+                if not self._running:
+                    self._ending = "exhausted"
+                    self.listen(events.Stopping("the sampler has nothing left to propose"))
+                return
+            self.listen(events.Asked(opened.config))
+            worker = self._idle.pop(0)
+            self._running[worker] = opened
+            folder = self.ledger.folder.trial(opened.config.number)
+            self.listen(events.TrialStarted(opened.config, worker, opened.attempt))
+            self.executor.submit(worker, TrainJob(config=opened.config, folder=str(folder), attempt=opened.attempt))
+
+    # --- events ------------------------------------------------------------------------------------------------------
+
+    def _handle(self, event: ExecutorEvent) -> None:
+        if isinstance(event, Lost):
+            self._on_lost(event)
+            return
+        message = event.message
+        if isinstance(message, Ready):
+            self._on_ready(event.worker)
+        elif isinstance(message, Progress):
+            self.listen(events.Progressed(event.worker, message))
+        elif isinstance(message, Epoch):
+            self._on_epoch(event.worker, message)
+        elif isinstance(message, Finished) and message.result is not None:
+            self._on_result(event.worker, message.result)
+        elif isinstance(message, Interrupted):
+            self.ledger.suspend(self._running.pop(event.worker).config.number)
+        elif isinstance(message, Failed):
+            opened = self._running.pop(event.worker)
+            self._conclude(self.ledger.give_up(opened.config.number, f"{message.error}: {message.message}"))
+
+    def _on_ready(self, worker: int) -> None:
+        if worker in self._worn:
+            # What is left of a failed allocation must not starve the next trial.
+            self._worn.remove(worker)
+            self.executor.replace(worker)
+        else:
+            self._idle.append(worker)
+        self.owner.name_workers(self.executor.pids())
+
+    def _on_epoch(self, worker: int, epoch: Epoch) -> None:
+        value = self.ledger.report(epoch)
+        self.listen(events.Reported(worker, epoch, value))
+        decision: Decision = "continue"
+        if self._ending is not None:
+            decision = "interrupt"
+        elif self.ledger.should_prune(epoch):
+            decision = "prune"
+        self.executor.answer(worker, Answer(decision=decision))
+
+    def _on_result(self, worker: int, result: TrialResult) -> None:
+        self._running.pop(worker)
+        self._conclude(result)
+        if result.outcome == "failed" and (result.reason or "").startswith("out of memory"):
+            self._worn.add(worker)
+
+    def _on_lost(self, event: Lost) -> None:
+        if event.worker in self._idle:
+            self._idle.remove(event.worker)
+        self._worn.discard(event.worker)
+        self.owner.name_workers(self.executor.pids())
+        opened = self._running.pop(event.worker, None)
+        number = None if opened is None else opened.config.number
+        self.listen(events.WorkerLost(event.worker, number, event.reason))
+        if number is None:
+            return
+        result = self.ledger.folder.result(number)
+        if result is not None:
+            self._conclude(result)
+            return
+        deaths = self.ledger.lose_worker(number)
+        if deaths >= MAX_WORKER_DEATHS:
+            self._conclude(self.ledger.give_up(number, f"{event.reason}; {deaths} workers ended with this trial"))
+
+    def _conclude(self, result: TrialResult) -> None:
+        self.listen(events.ResultReceived(result))
+        result = self.ledger.conclude(result)
+        self.listen(events.Told(result, self.ledger.counted))
+        if result.outcome == "failed":
+            self._check_failures(result)
+
+    def _check_failures(self, last: TrialResult) -> None:
+        """Stop a search in which nearly every trial fails for the same reason."""
+        ended = [result for _, result in sorted(self.ledger.results.items())]
+        kind = _kind(last.reason)
+        alike = [result for result in ended[-ALIKE_WINDOW:] if result.outcome == "failed" and _kind(result.reason) == kind]
+        at_first = not any(result.outcome == "complete" for result in ended) and len(alike) >= ALIKE_AT_FIRST
+        later = len(ended) >= ALIKE_WINDOW and len(alike) > ALIKE_WINDOW // 2
+        if at_first or later:
+            where = self.ledger.folder.trial(last.number) / "log.txt"
+            raise SearchFailedError(
+                f"the search was stopped because {len(alike)} of its last {len(ended[-ALIKE_WINDOW:])} trials failed alike: {last.reason}. "
+                f"The log of the last one: {where}"
+            )
+
+
+def _kind(reason: str | None) -> str:
+    """A failure's reason without its numbers."""
+    return re.sub(r"\d[\d.]*(e[+-]?\d+)?", "#", reason.splitlines()[0] if reason else "")

@@ -1,0 +1,194 @@
+"""Runs jobs in long-lived processes of this machine, each with its own devices and threads fixed before anything is imported."""
+
+import os
+import selectors
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from automl.errors import SearchFailedError
+from automl.records import Answer, Ready, Record, decode, encode
+from automl.search.executors.base import AnyJob, ExecutorEvent, Lost, Received
+
+MAX_FAILED_STARTS = 3
+LOG_TAIL_BYTES = 2000
+
+
+@dataclass
+class _Process:
+    popen: subprocess.Popen[bytes]
+    connection: socket.socket
+    buffer: bytearray = field(default_factory=bytearray)
+    was_ready: bool = False
+
+
+class LocalExecutor:
+    """Worker processes that talk over a socket which they inherit.
+
+    They run in sessions of their own, so Ctrl-C in the terminal reaches only the driver. When the driver ends in any way the
+    socket closes and they end themselves.
+
+    Args:
+        environments: For each worker the environment variables that differ from this process's.
+        logs: Folder for what workers print outside of trials.
+        command: Starts a worker; the descriptor of its socket is appended.
+    """
+
+    def __init__(
+        self,
+        environments: Sequence[Mapping[str, str]],
+        logs: Path,
+        command: Sequence[str] = (sys.executable, "-m", "automl.worker"),
+    ) -> None:
+        self._environments = list(environments)
+        self._logs = logs
+        self._command = list(command)
+        self._processes: dict[int, _Process] = {}
+        self._failed_starts = 0
+        self._selector = selectors.DefaultSelector()
+        self._closed = False
+
+    @property
+    def workers(self) -> int:
+        """One a given environment."""
+        return len(self._environments)
+
+    def start(self) -> None:
+        """Start all workers without waiting for them to import TensorFlow."""
+        self._logs.mkdir(parents=True, exist_ok=True)
+        for worker in range(self.workers):
+            self._launch(worker)
+
+    def _launch(self, worker: int) -> None:
+        ours, theirs = socket.socketpair()
+        with (self._logs / f"worker-{worker}.log").open("ab") as log:
+            popen = subprocess.Popen(
+                [*self._command, str(theirs.fileno())],
+                pass_fds=[theirs.fileno()],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                env=os.environ | dict(self._environments[worker]),
+                start_new_session=True,
+            )
+        theirs.close()
+        self._processes[worker] = _Process(popen, ours)
+        self._selector.register(ours, selectors.EVENT_READ, worker)
+
+    def submit(self, worker: int, job: AnyJob) -> None:
+        """Send a job; if the worker has just died, the next `wait` says so."""
+        self._send(worker, job)
+
+    def answer(self, worker: int, answer: Answer) -> None:
+        """Send a decision; if the worker has just died, the next `wait` says so."""
+        self._send(worker, answer)
+
+    def _send(self, worker: int, message: Record) -> None:
+        try:
+            self._processes[worker].connection.sendall(encode(message))
+        except OSError:
+            return
+
+    def wait(self, timeout_seconds: float) -> list[ExecutorEvent]:
+        """Messages and deaths since the last call.
+
+        Raises:
+            SearchFailedError: Workers end before they are ready, again and again.
+        """
+        deadline = time.monotonic() + timeout_seconds
+        events: list[ExecutorEvent] = []
+        while not events:
+            ready = self._selector.select(max(0.0, deadline - time.monotonic()))
+            for key, _ in ready:
+                events += self._read(key.data)
+            if time.monotonic() >= deadline:
+                break
+        return events
+
+    def _read(self, worker: int) -> list[ExecutorEvent]:
+        process = self._processes[worker]
+        try:
+            data = process.connection.recv(1 << 20)
+        except OSError:
+            data = b""
+        if not data:
+            return [self._bury(worker)]
+        process.buffer += data
+        *lines, rest = bytes(process.buffer).split(b"\n")
+        process.buffer = bytearray(rest)
+        messages = []
+        for line in lines:
+            try:
+                messages.append(Received(worker, decode(line)))
+            except (ValidationError, ValueError):
+                # A worker of another version, or memory gone wrong: it cannot be trusted with the trial any more.
+                process.popen.kill()
+                break
+        if any(isinstance(message.message, Ready) for message in messages):
+            process.was_ready = True
+            self._failed_starts = 0
+        return list(messages)
+
+    def _bury(self, worker: int) -> Lost:
+        process = self._processes[worker]
+        self._end(worker)
+        reason = _describe_end(process.popen.returncode)
+        if not process.was_ready:
+            self._failed_starts += 1
+            reason += self._log_tail(worker)
+            if self._failed_starts >= MAX_FAILED_STARTS:
+                raise SearchFailedError(f"worker {worker} ended {self._failed_starts} times before it was ready: {reason}")
+        self._launch(worker)
+        return Lost(worker, reason, process.was_ready)
+
+    def _end(self, worker: int) -> None:
+        process = self._processes.pop(worker)
+        self._selector.unregister(process.connection)
+        process.connection.close()
+        try:
+            process.popen.wait(timeout=5)
+        except subprocess.TimeoutExpired:
+            process.popen.kill()
+            process.popen.wait()
+
+    def _log_tail(self, worker: int) -> str:
+        path = self._logs / f"worker-{worker}.log"
+        text = path.read_bytes()[-LOG_TAIL_BYTES:].decode(errors="replace").strip() if path.is_file() else ""
+        lines = "".join(f"\n  {line}" for line in text.splitlines()[-12:])
+        return f"; the end of {path}:{lines}" if lines else f"; it printed nothing ({path})"
+
+    def replace(self, worker: int) -> None:
+        """End a worker and start a fresh one in its place."""
+        self._processes[worker].popen.kill()
+        self._end(worker)
+        self._launch(worker)
+
+    def pids(self) -> list[int]:
+        """Process numbers of the living workers."""
+        return [process.popen.pid for process in self._processes.values()]
+
+    def close(self) -> None:
+        """Kill all workers; their trials stay running in the database."""
+        if self._closed:
+            return
+        self._closed = True
+        for process in self._processes.values():
+            process.popen.kill()
+        for worker in list(self._processes):
+            self._end(worker)
+        self._selector.close()
+
+
+def _describe_end(code: int) -> str:
+    if code == -signal.SIGKILL:
+        return "the worker was killed (signal 9), as the system does when memory runs out"
+    if code < 0:
+        return f"the worker was ended by {signal.Signals(-code).name}"
+    return f"the worker ended with exit code {code}"

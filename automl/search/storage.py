@@ -1,0 +1,112 @@
+"""Optuna's storage, opened so that a dashboard beside it never meets a locked database."""
+
+import logging
+import sqlite3
+import time
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import optuna
+import psutil
+import sqlalchemy
+
+from automl.errors import StudyError
+from automl.records import Direction
+from automl.search.folder import StudyFolder
+
+NETWORK_FILE_SYSTEMS = frozenset({"nfs", "nfs4", "cifs", "smbfs", "smb2", "smb3", "lustre", "beegfs", "gpfs", "ceph", "glusterfs", "fuse.sshfs", "afs", "9p"})
+RETRY_SECONDS = 600.0
+Result = TypeVar("Result")
+
+optuna.logging.set_verbosity(logging.WARNING)
+warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning)
+
+
+def file_system(path: Path) -> str:
+    """The type of the file system on which a path lies, for example "ext4" or "nfs"."""
+    path = path.resolve()
+    mounts = [part for part in psutil.disk_partitions(all=True) if path.is_relative_to(part.mountpoint)]
+    return max(mounts, key=lambda part: len(part.mountpoint)).fstype if mounts else "unknown"
+
+
+def is_on_network(path: Path) -> bool:
+    """Whether a path lies on a network file system, where SQLite's write-ahead log must not be used."""
+    return file_system(path) in NETWORK_FILE_SYSTEMS
+
+
+class _WriteAheadConnection(sqlite3.Connection):
+    """A connection that readers do not block, and that does not wait for the disk at every commit.
+
+    A power cut may drop the last commits; opening the study tells those trials again from their folders.
+    """
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self.execute("PRAGMA journal_mode=WAL")
+        self.execute("PRAGMA synchronous=NORMAL")
+
+
+def storage_url(folder: StudyFolder, storage: str | None) -> str:
+    """The SQLAlchemy URL of a study's database: the one that the space file names, or study.db in its folder."""
+    return storage or f"sqlite:///{folder.database}"
+
+
+def open_storage(folder: StudyFolder, storage: str | None) -> optuna.storages.RDBStorage:
+    """Open (and create) the database of a study.
+
+    Raises:
+        StudyError: It cannot be reached or read.
+    """
+    url = storage_url(folder, storage)
+    options: dict[str, Any] = {"pool_pre_ping": True}
+    if url.startswith("sqlite"):
+        options = {"connect_args": {"timeout": 60}}
+        if not is_on_network(folder.path):
+            options["connect_args"]["factory"] = _WriteAheadConnection
+    try:
+        return optuna.storages.RDBStorage(url, engine_kwargs=options)
+    except ImportError as error:
+        raise StudyError(f"search.storage: {url} needs a database driver that is not installed ({error.__cause__ or error}); install it with pip") from None
+    except (sqlalchemy.exc.SQLAlchemyError, sqlite3.Error, RuntimeError) as error:
+        raise StudyError(f"{url}: expected a database that can be opened, but got: {_first_line(error)}. {_way_out(folder, storage)}") from None
+
+
+def open_optuna_study(folder: StudyFolder, storage: str | None, direction: Direction) -> optuna.Study:
+    """The Optuna study of a folder, created when it is new."""
+    opened = open_storage(folder, storage)
+    return optuna.create_study(storage=opened, study_name=folder.name, direction=direction, load_if_exists=True)
+
+
+def retried(call: Callable[[], Result], *, notice: Callable[[str], None], seconds: float = RETRY_SECONDS) -> Result:
+    """Call a database operation again while the database is busy or away, at growing intervals.
+
+    Raises:
+        StudyError: It was still not to be had after `seconds`.
+    """
+    deadline = time.monotonic() + seconds
+    pause = 0.1
+    while True:
+        try:
+            return call()
+        except optuna.exceptions.StorageInternalError as error:
+            cause = _first_line(error.__cause__ or error)
+            if time.monotonic() + pause > deadline:
+                raise StudyError(
+                    f"the study's database could not be written for {seconds:.0f} s: {cause}. Nothing that finished is lost; run the same command again"
+                ) from error
+            if pause >= 1.0:
+                notice(f"the study's database is busy or away ({cause}); trying again")
+            time.sleep(pause)
+            pause = min(2 * pause, 10.0)
+
+
+def _first_line(error: BaseException) -> str:
+    return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+
+
+def _way_out(folder: StudyFolder, storage: str | None) -> str:
+    if storage:
+        return "Check search.storage and that its server runs"
+    return f"Move {folder.database.name} away and run the same command: finished trials are told again from their folders"
