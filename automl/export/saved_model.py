@@ -1,0 +1,26 @@
+"""TensorFlow's SavedModel, for TensorFlow Serving."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from automl.export.base import Images, Probabilities
+
+
+class SavedModelExporter:
+    """Writes the folder saved_model/ with the signature `serve`."""
+
+    name = "saved_model"
+    filename = "saved_model"
+    needs: tuple[str, ...] = ()
+
+    def write(self, model: Any, path: Path) -> None:
+        """Export the model."""
+        model.export(path, format="tf_saved_model", verbose=False)
+
+    def predict(self, path: Path, images: Images) -> Probabilities:
+        """Load the folder and call its signature."""
+        import tensorflow as tf
+
+        return np.asarray(tf.saved_model.load(str(path)).serve(images), dtype=np.float32)

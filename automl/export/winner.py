@@ -1,0 +1,109 @@
+"""From a trial on disk to files that somebody can use: check it against its stored predictions, read the test pictures, export."""
+
+import datetime
+import json
+import os
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from automl.data import Dataset, open_dataset
+from automl.errors import ExportError
+from automl.export.artifacts import write_artifacts
+from automl.records import TrialConfig, TrialResult, write_atomically
+from automl.results.evaluation import evaluate, predict_pictures
+from automl.results.leaderboard import weights_file
+from automl.search.folder import StudyFolder
+from automl.training import load_trial, metrics, train
+
+SAMPLES = 32
+TOLERANCE = 1e-3
+
+
+def export_trial(folder: StudyFolder, number: int, formats: Sequence[str], out: Path, *, read_test: bool) -> dict[str, Any]:
+    """Export a finished trial after its model was loaded from disk and agreed with its stored predictions.
+
+    Args:
+        folder: The study.
+        number: A complete trial.
+        formats: Names of formats.
+        out: Where the artifacts, labels.txt and metrics.json go.
+        read_test: Whether the test pictures may be read, which is written into the manifest.
+
+    Returns:
+        The content of metrics.json.
+
+    Raises:
+        ExportError: The trial is not complete, or what was loaded or written does not agree.
+    """
+    config, result = folder.config(number), folder.result(number)
+    if config is None or result is None or result.outcome != "complete":
+        raise ExportError(f"{folder.trial(number)}: expected a complete trial, but it is {result.outcome if result else 'unfinished or missing'}")
+    dataset = open_dataset(folder.path, image_size=config.data.image_size, resize=config.data.resize)
+    replayed = not weights_file(folder, number).is_file()
+    if replayed:
+        _replay(config, dataset, folder.trial(number))
+    model = load_trial(folder.trial(number), len(dataset.classes))
+    difference = _check_reload(model, dataset, config, result, folder.trial(number))
+    content: dict[str, Any] = {
+        "study": folder.name,
+        "trial": number,
+        "metric": config.metric,
+        "value": result.value,
+        "interval": result.interval,
+        "validation": result.metrics,
+        "reload_difference": difference,
+        "replayed": replayed,
+        "image_size": config.data.image_size,
+        "resize": config.data.resize,
+        "classes": list(dataset.classes),
+        "params": result.params,
+    }
+    if read_test and len(dataset.test):
+        content["test"] = _read_test(model, dataset, config, folder)
+    samples, _ = dataset.validation.batch(np.arange(min(SAMPLES, len(dataset.validation))))
+    content["differences"] = write_artifacts(model, dataset.classes, samples, formats, out)
+    write_atomically(out / "metrics.json", json.dumps(content, indent=2) + "\n")
+    return content
+
+
+def _replay(config: TrialConfig, dataset: Dataset, trial: Path) -> None:
+    """Train a trial again whose weights were deleted, beside its files; only the weights are taken over."""
+    before = TrialResult.load(trial / "result.json")
+    with tempfile.TemporaryDirectory(dir=trial, prefix=".replay-") as temporary:
+        again = train(config, dataset, Path(temporary))
+        if again.value != before.value:
+            raise ExportError(
+                f"{trial}: its weights had been deleted and it was trained again, but it reached {again.value} instead of {before.value}; "
+                f"the versions, threads or device differ from those of the search"
+            )
+        os.replace(Path(temporary) / "weights.h5", trial / "weights.h5")
+
+
+def _check_reload(model: Any, dataset: Dataset, config: TrialConfig, result: TrialResult, trial: Path) -> float:
+    """Largest difference between the loaded model's validation predictions and the stored ones."""
+    with np.load(trial / "validation.npz") as stored:
+        expected = stored["probabilities"]
+    found = predict_pictures(model, dataset.validation)
+    if found.shape != expected.shape:
+        raise ExportError(f"{trial}: expected predictions of shape {expected.shape} as stored, but the loaded model gives {found.shape}")
+    difference = float(np.max(np.abs(found - expected)))
+    value = metrics.compute(dataset.validation.labels, found)[config.metric.removeprefix("val_")]
+    one_picture = 1.0 / len(dataset.validation) if config.metric == "val_accuracy" else TOLERANCE
+    if difference > TOLERANCE or result.value is None or abs(value - result.value) > one_picture + 1e-9:
+        raise ExportError(
+            f"{trial}: the model that was loaded from disk does not predict as the trained one did: probabilities differ by up to "
+            f"{difference:.3g} (allowed {TOLERANCE:g}), {config.metric} is {value:.4f} instead of {result.value}"
+        )
+    return difference
+
+
+def _read_test(model: Any, dataset: Dataset, config: TrialConfig, folder: StudyFolder) -> dict[str, Any]:
+    """Metrics on the test pictures; the reading is written down, since test pictures may never influence a choice."""
+    evaluation = evaluate(model, dataset.test, config.metric)
+    reading = {"trial": config.number, "at": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"), "pictures": evaluation.pictures}
+    folder.update_manifest(test_readings=[*folder.read_manifest().get("test_readings", []), reading])
+    return {"metrics": evaluation.metrics, "interval": evaluation.interval, "pictures": evaluation.pictures}
