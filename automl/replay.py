@@ -1,0 +1,50 @@
+"""One trial of a study, trained again from its config alone; the way to check that results can be reproduced."""
+
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from automl import data as pictures
+from automl.errors import SpaceError
+from automl.records import Decision, Epoch, TrialConfig, TrialResult
+
+
+def replay(config: str | Path | TrialConfig, out: Path | None, report: Callable[[Epoch], None] | None) -> TrialResult:
+    """Train one config; see `api.train`."""
+    from automl import training
+
+    with tempfile.TemporaryDirectory(prefix="automl-") as temporary:
+        loaded, study = (config, None) if isinstance(config, TrialConfig) else _read(Path(config))
+        if study is None:
+            study = Path(temporary)
+            settings = loaded.data
+            pictures.prepare(
+                settings.path, folder=study, image_sizes=(settings.image_size,), resizes=(settings.resize,),
+                validation=settings.validation, test=settings.test, seed=loaded.seed,
+            )  # fmt: skip
+        dataset = pictures.open_dataset(study, image_size=loaded.data.image_size, resize=loaded.data.resize)
+
+        def listen(epoch: Epoch) -> Decision:
+            if report is not None:
+                report(epoch)
+            return "continue"
+
+        target = Path(temporary) / "trial" if out is None else out
+        target.mkdir(parents=True, exist_ok=True)
+        loaded.save(target / "config.json")
+        return training.train(loaded, dataset, target, report=listen)
+
+
+def _read(path: Path) -> tuple[TrialConfig, Path | None]:
+    """A config and the folder of the study that it lies in, if it lies in one."""
+    try:
+        config = TrialConfig.load(path)
+    except OSError as error:
+        raise SpaceError(f"{path}: expected a trial's config.json, but it cannot be read: {error.strerror}") from None
+    except ValidationError as error:
+        lines = "".join(f"\n  {'.'.join(map(str, problem['loc']))}: {problem['msg']}" for problem in error.errors())
+        raise SpaceError(f"{path}: expected a trial's config.json, but it has {error.error_count()} problems:{lines}") from None
+    study = path.absolute().parent.parent.parent
+    return config, study if (study / "split.json").is_file() else None

@@ -1,0 +1,57 @@
+"""The training process: `python -m automl.worker FD`. Joins the message loop with training and export; never imports Optuna."""
+
+import os
+from pathlib import Path
+
+from automl.records import FinishJob, Finished, PrepareJob, TrainJob
+from automl.search.worker import Channel, Handler, TrialInterrupted, connect, serve
+
+
+def train_trial(job: TrainJob, channel: Channel) -> Finished:
+    """Train one trial on the pictures of the study in which its folder lies."""
+    from automl import training
+    from automl.data import open_dataset
+
+    folder = Path(job.folder)
+    data = job.config.data
+    dataset = open_dataset(folder.parent.parent, image_size=data.image_size, resize=data.resize)
+    try:
+        result = training.train(job.config, dataset, folder, report=channel.report, progress=channel.progress, attempt=job.attempt)
+    except training.TrialInterrupted:
+        raise TrialInterrupted from None
+    return Finished(result=result)
+
+
+def fetch_weights(job: PrepareJob, channel: Channel) -> Finished:
+    """Make sure that the pretrained weights are on this machine."""
+    from automl import training
+
+    training.fetch_weights(job)
+    return Finished()
+
+
+def finish_study(job: FinishJob, channel: Channel) -> Finished:
+    """Check and export the winner, and read the test pictures."""
+    from automl.export.winner import export_trial
+    from automl.search.folder import StudyFolder
+
+    content = export_trial(StudyFolder(Path(job.study)), job.number, job.formats, Path(job.out), read_test=True)
+    return Finished(details=content)
+
+
+HANDLERS: dict[str, Handler] = {"train": train_trial, "prepare": fetch_weights, "finish": finish_study}
+
+
+def main() -> None:
+    """Connect first, so that a driver that ends during the import ends this process too; then import, then serve."""
+    channel = connect()
+    import tensorflow as tf
+
+    threads = int(os.environ.get("AUTOML_THREADS", "0"))
+    tf.config.threading.set_intra_op_parallelism_threads(threads)
+    tf.config.threading.set_inter_op_parallelism_threads(threads)
+    serve(channel, HANDLERS)
+
+
+if __name__ == "__main__":
+    main()
