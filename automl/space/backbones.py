@@ -73,7 +73,7 @@ def catalog() -> dict[str, BackboneEntry]:
 def argument_field(backbone: str, name: str) -> Field:
     """The field of one constructor argument."""
     argument = catalog()[backbone].arguments[name]
-    if "options" in argument:
+    if argument.get("options"):
         return Field(Literal[tuple(argument["options"])], ("choice",))
     base, kinds = _TYPES.get(str(argument.get("type")), (Any, ("choice",)))
     limits = {limit: argument[key] for key, limit in (("low", "ge"), ("high", "le")) if argument.get(key) is not None}

@@ -61,8 +61,9 @@ def _check_labels(fields: Fields, problems: Problems) -> None:
         labels = list(entry.domain.options) if isinstance(entry.domain, Choice) else []
         for index, label in enumerate(labels):
             if label in labels[:index]:
-                message = f"expected options that differ in the name or in a fixed argument, but got {shown(label)} twice"
+                message = f"expected options that differ in their name or arguments, not in domains alone, but got {shown(label)} twice"
                 problems.add((*entry.place, "choice", index), message, shows=("model", "backbone"))
+                problems.broken.add(("model", "backbone"))
 
 
 def _entries(tree: Mapping[str, Any]) -> list[BackboneEntry]:

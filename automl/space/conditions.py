@@ -31,6 +31,8 @@ def _shown_as(reference: str) -> Path:
 def _check_entry(entry: Entry, fields: Fields, problems: Problems) -> bool:
     when = entry.raw.get("when", {})
     place: Path = (*entry.place, "when")
+    if _names_nested_of_broken(entry.reference, problems):
+        return False
     if when and entry.reference == BACKBONE:
         problems.add(place, "the backbone has no default, so it cannot have a 'when'", shows=_shown_as(BACKBONE))
         problems.broken.add(_shown_as(BACKBONE))

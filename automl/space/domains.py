@@ -195,12 +195,13 @@ def label(value: Any) -> Scalar:
 
 
 def labels(options: list[Any]) -> tuple[Scalar, ...]:
-    """The labels of all options of a choice; mappings with one name are told apart by their fixed arguments."""
-    found = [label(option) for option in options]
+    """The labels of all options of a choice; mappings with one name are told apart by their arguments."""
+    plain = [label(option) for option in options]
+    found = list(plain)
     for index, option in enumerate(options):
-        if isinstance(option, dict) and found.count(option["name"]) > 1:
-            fixed = {key: item for key, item in option.items() if key != "name" and not entries(item)}
-            found[index] = f"{option['name']}({', '.join(f'{key}={item}' for key, item in fixed.items())})"
+        if isinstance(option, dict) and plain.count(plain[index]) > 1:
+            given = [key if entries(item) else f"{key}={item}" for key, item in option.items() if key != "name"]
+            found[index] = f"{option['name']}({', '.join(given)})" if given else option["name"]
     return tuple(found)
 
 
@@ -241,19 +242,24 @@ def contains(domain: Domain, value: Any) -> bool:
     """Whether a value, or the label of one, is in a domain."""
     if isinstance(domain, Choice):
         return any(same(value, option) for option in domain.options)
-    if isinstance(value, bool) or not isinstance(value, int | float) or not domain.low <= value <= domain.high:
+    if isinstance(value, bool) or not isinstance(value, int | float):
         return False
-    if isinstance(domain, IntRange):
-        return value == int(value) and (int(value) - domain.low) % domain.step == 0
-    if domain.step is None:
-        return True
+    count = size(domain)
+    if count is None or domain.step is None:
+        return domain.low <= value <= domain.high
+    # Steps of floats are counted, because their sums carry rounding errors.
     steps = (value - domain.low) / domain.step
-    return math.isclose(steps, round(steps), abs_tol=1e-6)
+    is_integer = isinstance(domain, FloatRange) or value == int(value)
+    return is_integer and math.isclose(steps, round(steps), abs_tol=1e-6) and 0 <= round(steps) < count
 
 
 def same(one: Any, other: Any) -> bool:
-    """Equality in which true is not 1."""
-    return isinstance(one, bool) == isinstance(other, bool) and bool(one == other)
+    """Equality in which true is not 1, and 0.1 * 3 is 0.3."""
+    if isinstance(one, bool) or isinstance(other, bool):
+        return one is other
+    if isinstance(one, int | float) and isinstance(other, int | float):
+        return math.isclose(one, other, rel_tol=1e-9)
+    return bool(one == other)
 
 
 REFERENCE = "x-reference"

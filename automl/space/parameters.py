@@ -152,6 +152,9 @@ def fields_of(tree: Mapping[str, Any]) -> Fields:
                 constants[name] = domains.label(info.get_default(call_default_factory=True))
         if name == BACKBONE:
             entries |= _nested(value, path)
+            # A fixed argument of the only backbone; `--set` may have made a constant of what a condition names.
+            fixed = value.items() if not found else ()
+            constants |= {f"{BACKBONE}.{value['name']}.{key}": item for key, item in fixed if key != "name" and not domains.entries(item)}
     for name, default in defaults_of(tree).items():
         if constants.get(name) is None:
             constants[name] = default

@@ -138,6 +138,8 @@ class Problems:
         for end in range(len(path), 0, -1):
             if path[:end] in self._options:
                 return self._options[path[:end]]
+        if path and path not in self._lines:
+            return next((option for other, option in self._options.items() if other[: len(path)] == path), None)
         return None
 
     def _line(self, path: Path) -> int | None:

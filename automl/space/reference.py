@@ -33,12 +33,13 @@ Where a field may vary, its value is either concrete or a domain:
 | `{int: [low, high]}` | an integer, both ends included |
 | `{float: [low, high]}` | a number, both ends included |
 
-With `log: true` small values come as often as large ones; with `step: s` only every s-th value is taken, and `s` must divide the range. The two
-exclude each other.
+With `log: true` small values come as often as large ones; with `step: s` only every s-th value is taken, and `s` must
+divide the range. The two exclude each other.
 
-`when` makes a domain depend on other fields: `{float: [0.8, 0.99], when: {train.optimizer: sgd}}`. It takes a value, a list of values,
-`{above: x}` or `{below: x}`, and all its lines must hold. Otherwise the parameter is absent from the trial and the field's default holds, which is also what
-other conditions see then. 'all' stages are above any number. A field may hold a list of domains whose `when` exclude each other:
+`when` makes a domain depend on other fields: `{float: [0.8, 0.99], when: {train.optimizer: sgd}}`. It takes a value, a
+list of values, `{above: x}` or `{below: x}`, and all its lines must hold. Otherwise the parameter is absent from the
+trial and the field's default holds, which is also what other conditions see then. 'all' stages are above any number. A
+field may hold a list of domains whose `when` exclude each other:
 
 ```yaml
 train:
@@ -51,16 +52,19 @@ A condition on a field that does not vary is decided when the file is read, so `
 
 ## Names of parameters
 
-A parameter is named by its dotted path, in Optuna, in the dashboard, on the leaderboard and for `--set`: `train.learning_rate`. An argument
-of a backbone that varies itself is named with the backbone: `model.backbone.MobileNet.alpha`. Lists stand under their JSON text, as in `[512,256]`. Two options of one backbone are
-told apart by their fixed arguments: `MobileNet(alpha=0.25)`; a `when` on `MobileNet` means both. Domains of one field that Optuna cannot keep under one name (choices with different options, or
-different kinds) have their condition in the name: `train.batch_size[model.backbone=cnn]`.
+A parameter is named by its dotted path, in Optuna, in the dashboard, on the leaderboard and for `--set`:
+`train.learning_rate`. An argument of a backbone that varies itself is named with the backbone:
+`model.backbone.MobileNet.alpha`. Lists stand under their JSON text, as in `[512,256]`. Two options of one backbone are
+told apart by their arguments: `MobileNet(alpha=0.25)`, `MobileNet(alpha)` where it varies; a `when` on `MobileNet` means
+both. Domains of one field that Optuna cannot keep under one name (choices with different options, different kinds, with
+and without `log`) have their condition in the name: `train.batch_size[model.backbone=cnn]`.
 
 ## YAML
 
-YAML 1.2: `1e-5` is a number, `no` and `on` are words. Anchors, aliases and merge keys (`<<`) work; tags are refused, and so is a key that stands twice.
-All mistakes are reported in one go, with their lines. Relative paths are taken from the file's folder. `--set name=value` reads the value as YAML and is
-checked like the file; `--data` takes a path from the current directory.
+YAML 1.2: `1e-5` is a number, `no` and `on` are words. Anchors, aliases and merge keys (`<<`) work; tags are refused, and
+so is a key that stands twice. All mistakes are reported in one go, with their lines. Relative paths are taken from the
+file's folder. `--set name=value` reads the value as YAML and is checked like the file; `--data` takes a path from the
+current directory.
 """
 
 
@@ -72,7 +76,8 @@ def space_file_page() -> str:
         if rows:
             parts.append(f"\n### {dotted(path)}\n\n{(model.__doc__ or '').strip()}\n\n{_table(rows)}")
     parts.append(_weights())
-    parts.append(f"\n## Built-in data\n\n`data.path` may name {', '.join(f'`{name}`' for name in BUILTINS)}; a folder of that name is `./digits`.\n")
+    builtins = ", ".join(f"`{name}`" for name in BUILTINS)
+    parts.append(f"\n## Built-in data\n\n`data.path` may name {builtins}; a folder of that name is `./digits`.\n")
     metrics = [f"| `{name}` | {direction} |" for name, direction in METRICS.items()]
     parts.append("\n## Metrics\n\n| `search.metric` | direction |\n|---|---|\n" + "\n".join(metrics) + "\n")
     parts.append(_strategies("Samplers", "search.sampler", SAMPLERS) + _strategies("Pruners", "search.pruner", PRUNERS))
@@ -99,9 +104,10 @@ def _weights() -> str:
     return """
 ## Weights
 
-`imagenet` loads the published weights of each pretrained backbone; their arguments must then be among the published ones, see below. A file is loaded
-by path. With `none`, and for a backbone that is never pretrained (`cnn`, whatever `model.weights` says), the whole network trains from random weights:
-`unfreeze` is 'all' and BatchNormalization in training mode, and a file that asks for something else is refused. In a choice of both kinds `unfreeze` and
+`imagenet` loads the published weights of each pretrained backbone; their arguments must then be among the published
+ones, see below. A file is loaded by path. With `none`, and for a backbone that is never pretrained (`cnn`, whatever
+`model.weights` says), the whole network trains from random weights: `unfreeze` is 'all' and BatchNormalization in
+training mode, and a file that asks for something else is refused. In a choice of both kinds `unfreeze` and
 `batch_normalization` vary only for the pretrained ones. A depth of `unfreeze` beyond a backbone's stages is 'all'.
 """
 
@@ -120,8 +126,9 @@ def _backbones() -> str:
     for entry in catalog().values():
         arguments = []
         for name, argument in entry.arguments.items():
+            default = json.dumps(argument.get("default"))
             published = f"; with imagenet {', '.join(map(str, argument['imagenet']))}" if argument.get("imagenet") else ""
-            arguments.append(f"`{name}`: {argument_field(entry.name, name).expected}, default {json.dumps(argument.get('default'))}{published}")
+            arguments.append(f"`{name}`: {argument_field(entry.name, name).expected}, default {default}{published}")
         pretrained = "yes" if entry.pretrained else "no"
         lines.append(f"| `{entry.name}` | {pretrained} | {entry.minimum_size} | {entry.stages} | {'. '.join(arguments)} |")
     return "\n".join(lines) + "\n"
