@@ -20,7 +20,7 @@ from automl.errors import DataError
 Integers = npt.NDArray[np.int64]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Pictures:
     """The pictures of one split.
 

@@ -225,8 +225,13 @@ def _sample(path: Path) -> str:
 def _allocate(handle: int, length: int) -> None:
     """Reserve the whole file, so that a full disk is an error here and not a crash where the file is mapped."""
     if hasattr(os, "posix_fallocate"):
-        os.posix_fallocate(handle, 0, length)
-        return
+        try:
+            os.posix_fallocate(handle, 0, length)
+            return
+        except OSError as error:
+            # Some file systems (ZFS, some network ones) cannot reserve; there the zeros are written.
+            if error.errno not in (errno.EINVAL, errno.EOPNOTSUPP):
+                raise
     zeros = bytes(1 << 20)
     for offset in range(0, length, len(zeros)):
         _write(handle, np.frombuffer(zeros[: length - offset], np.uint8), offset)

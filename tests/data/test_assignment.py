@@ -117,7 +117,8 @@ def test_duplicates_do_not_gather_on_one_side() -> None:
     pairs = [Item(f"pair {number}/{copy}", "a", (f"bytes {number}",)) for number in range(20) for copy in range(2)]
     items = [*pairs, *(Item(f"single {number}", "a") for number in range(160))]
 
-    held = Counter(sides[item.path] for sides in (assign(items, {"validation": 0.2, "test": 0.2}, seed) for seed in range(20)) for item in pairs)
+    divisions = [assign(items, {"validation": 0.2, "test": 0.2}, seed) for seed in range(20)]
+    held = Counter(sides[item.path] for sides in divisions for item in pairs)
 
     assert held["validation"] / sum(held.values()) == pytest.approx(0.2, abs=0.06)
     assert held["test"] / sum(held.values()) == pytest.approx(0.2, abs=0.06)

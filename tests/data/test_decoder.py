@@ -210,7 +210,9 @@ def test_error_names_the_file(tmp_path: Path) -> None:
         read_picture(tmp_path / "absent.jpg", size=8)
 
 
-@pytest.mark.parametrize(("size", "resize", "message"), [(0, "stretch", "image_size.*got 0"), (8, "squeeze", "stretch, crop, pad.*'squeeze'")])
+@pytest.mark.parametrize(
+    ("size", "resize", "message"), [(0, "stretch", "image_size.*got 0"), (8, "squeeze", "stretch, crop, pad.*'squeeze'")]
+)
 def test_wrong_target(size: int, resize: str, message: str) -> None:
     with pytest.raises(DataError, match=message):
         read_picture(np.zeros((8, 8), np.uint8), size=size, resize=resize)

@@ -93,7 +93,7 @@ def natural_key(name: str) -> tuple[Any, ...]:
     # A number is compared by its length, then its digits: no limit on how long it is.
     numbers = [digits.lstrip("0") for digits in parts[1::2]]
     parts[1::2] = [(len(digits), digits) for digits in numbers]
-    return (*parts, name)
+    return tuple(parts), name
 
 
 def sorted_classes(labels: Iterable[str]) -> tuple[str, ...]:

@@ -76,7 +76,7 @@ def has_split_folders(root: Path) -> bool:
     if not trains:
         return False
     inside = root / trains[0]
-    return bool(_folders(inside)) and not any(_is_picture(Path(item.path)) for item in os.scandir(inside) if _is_file(item))
+    return bool(_folders(inside)) and not any(_is_picture(item.path) for item in os.scandir(inside) if _is_file(item))
 
 
 def _source(kind: str, root: Path, listing: _Listing) -> Source:
@@ -120,13 +120,13 @@ def _list_classes(root: Path, prefix: str, split: SplitName | None, listing: _Li
                 others = len(listing.left_out) - left_out_before
                 but = f", only {counted(others, 'other file')}" if others else ""
                 listing.warnings.append(f"class folder {printable(prefix + item.name)}/ holds no pictures{but}")
-        elif _is_file(item) and _is_picture(Path(item.path)):
+        elif _is_file(item) and _is_picture(item.path):
             listing.left_out.append((prefix + item.name, _LOOSE))
 
 
 @dataclass(frozen=True, slots=True)
 class _File:
-    path: Path
+    path: str
     name: str
     problem: str | None = None
 
@@ -137,7 +137,7 @@ def _add(file: _File, label: str, split: SplitName | None, listing: _Listing) ->
     elif _is_picture(file.path):
         listing.entries.append(Entry(file.name, label, split))
     else:
-        suffix = file.path.suffix.lower()
+        suffix = _suffix(file.path)
         listing.left_out.append((file.name, f"not a picture ({suffix} file)" if suffix else "not a picture"))
 
 
@@ -154,13 +154,13 @@ def _walk(folder: Path, prefix: str) -> Iterator[_File]:
             visited.add((status.st_dev, status.st_ino))
             items = _scan(here)
         except OSError as error:
-            yield _File(here, name, f"the folder cannot be opened: {error.strerror}")
+            yield _File(str(here), name, f"the folder cannot be opened: {error.strerror}")
             continue
         for item in items:
             if _is_folder(item):
                 pending.append((Path(item.path), f"{name}{item.name}/"))
             else:
-                yield _File(Path(item.path), name + item.name, _file_problem(item))
+                yield _File(item.path, name + item.name, _file_problem(item))
 
 
 def _scan(folder: Path) -> list[os.DirEntry[str]]:
@@ -198,13 +198,17 @@ def _file_problem(item: os.DirEntry[str]) -> str | None:
         return f"cannot be opened: {error.strerror}"
 
 
-def _is_picture(path: Path) -> bool:
-    return path.suffix.lower() in SUFFIXES or _starts_like_a_picture(path)
+def _suffix(path: str) -> str:
+    return os.path.splitext(path)[1].lower()
 
 
-def _starts_like_a_picture(path: Path) -> bool:
+def _is_picture(path: str) -> bool:
+    return _suffix(path) in SUFFIXES or _starts_like_a_picture(path)
+
+
+def _starts_like_a_picture(path: str) -> bool:
     try:
-        with path.open("rb") as file:
+        with open(path, "rb") as file:
             start = file.read(16)
     except OSError:
         return False
