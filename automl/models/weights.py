@@ -2,8 +2,8 @@
 
 import os
 import shutil
+import sys
 import tempfile
-import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
@@ -83,26 +83,25 @@ def keras_models_folder() -> Path:
 
 
 def _keras_home() -> Path:
-    return Path(os.environ.get("KERAS_HOME") or "~/.keras").expanduser()
+    # Keras reads the variable once, when it is imported.
+    keras = sys.modules.get("keras.src.backend.config")
+    return Path(keras.keras_home() if keras else os.environ.get("KERAS_HOME") or "~/.keras").expanduser()
 
 
 def _provide(file: WeightsFile, path: Path, backbone: Backbone, image_size: int) -> None:
     """Put the file where Keras looks, whole or not at all: Keras' own download leaves a torn file behind if it is killed."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{file.name}.")
-    os.close(handle)
     try:
-        read_only = _keras_home() / "models" / file.name
-        if read_only.exists():
-            shutil.copyfile(read_only, temporary)
-        else:
-            _download(file.url, Path(temporary))
-        os.chmod(temporary, 0o644)
-        os.replace(temporary, path)
-    except (urllib.error.URLError, OSError) as error:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=path.parent, prefix=".fetching.") as folder:
+            temporary = Path(folder) / file.name
+            read_only = _keras_home() / "models" / file.name
+            if read_only.exists():
+                shutil.copyfile(read_only, temporary)
+            else:
+                _download(file.url, temporary)
+            os.replace(temporary, path)
+    except OSError as error:  # urllib's errors are OSErrors
         raise WeightsError(_missing(file, path, backbone, image_size, error)) from error
-    finally:
-        Path(temporary).unlink(missing_ok=True)
 
 
 def _download(url: str, target: Path) -> None:

@@ -110,7 +110,13 @@ def test_the_same_arguments_give_the_same_network_whatever_was_built_before(pict
 
 @pytest.mark.parametrize(
     ("unfreeze", "first", "variables"),
-    [(0, None, 2), (1, "conv_dw_12", 2 + 4 * 3), (2, "conv_dw_6", 2 + 4 * 3 + 12 * 3), (5, "conv1", 2 + 27 * 3), ("all", "conv1", 2 + 27 * 3)],
+    [
+        (0, None, 2),
+        (1, "conv_dw_12", 2 + 4 * 3),
+        (2, "conv_dw_6", 2 + 4 * 3 + 12 * 3),
+        (5, "conv1", 2 + 27 * 3),
+        ("all", "conv1", 2 + 27 * 3),
+    ],
 )
 def test_each_depth_trains_its_stages_and_nothing_before(weights, pictures, unfreeze, first, variables):
     built = make_pretrained(weights, unfreeze=unfreeze)
