@@ -80,7 +80,9 @@ def test_history_is_a_table(tmp_path):
     assert (tmp_path / "history.csv").read_text() == "epoch,loss\n1,0.5\n2,0.25\n"
 
 
-@pytest.mark.parametrize(("direction", "values", "beaten"), [("maximize", (0.5, 0.5, 0.6), [1, 0, 1]), ("minimize", (0.5, 0.5, 0.4), [1, 0, 1])])
+@pytest.mark.parametrize(
+    ("direction", "values", "beaten"), [("maximize", (0.5, 0.5, 0.6), [1, 0, 1]), ("minimize", (0.5, 0.5, 0.4), [1, 0, 1])]
+)
 def test_the_first_of_equal_values_stays_the_best(direction, values, beaten):
     best, seen = Best(direction), []
     for value in values:

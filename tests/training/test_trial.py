@@ -184,7 +184,11 @@ def test_head_then_fine_tuning(large_colours, configure, pretrained, tmp_path):
     config = configure(model={**pretrained, "unfreeze": 1}, data__image_size=32, train__epochs=3, train__fine_tune__epochs_fraction=0.4)
     config.save(tmp_path / "config.json")
     result, listener = run(config, large_colours, tmp_path)
-    assert [(epoch.step, epoch.phase, epoch.phase_step) for epoch in listener.epochs] == [(1, "head", 1), (2, "head", 2), (3, "fine_tune", 1)]
+    assert [(epoch.step, epoch.phase, epoch.phase_step) for epoch in listener.epochs] == [
+        (1, "head", 1),
+        (2, "head", 2),
+        (3, "fine_tune", 1),
+    ]
     assert [float(row["learning_rate"]) for row in read_history(tmp_path)] == pytest.approx([0.01, 0.01, 0.001])
     assert 0 < result.trained_parameters < result.parameters
     images, _ = large_colours.validation.batch(np.arange(45))
@@ -210,7 +214,9 @@ def test_early_stopping_of_the_head_starts_fine_tuning_from_its_best_weights(lar
     monkeypatch.setattr(running.TrialRun, "_monitored", lambda self, validated: next(values))
     restored, heads = [], []
     restore = running.TrialRun._restore_best
-    monkeypatch.setattr(running.TrialRun, "_restore_best", lambda self: (restore(self), restored.append(self.built.head[-1].bias.numpy()))[0])
+    monkeypatch.setattr(
+        running.TrialRun, "_restore_best", lambda self: (restore(self), restored.append(self.built.head[-1].bias.numpy()))[0]
+    )
     listener = Listener()
     seen = []
 
@@ -265,7 +271,9 @@ def test_divergence_stops_at_once(colours, configure, tmp_path, monkeypatch, los
 
     monkeypatch.setattr(running, "TrainProgram", Diverging)
     result, listener = run(configure(train__epochs=5), colours, tmp_path)
-    assert_failed(result, tmp_path, f"the loss became {'NaN' if math.isnan(loss) else 'infinite'} in epoch 2, step 2; lower the learning rate")
+    assert_failed(
+        result, tmp_path, f"the loss became {'NaN' if math.isnan(loss) else 'infinite'} in epoch 2, step 2; lower the learning rate"
+    )
     assert (result.epochs, len(listener.epochs)) == (1, 1)
 
 
