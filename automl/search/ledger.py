@@ -62,7 +62,7 @@ class Ledger:
         settings = space.search
         sampler = NumberedSampler(settings.sampler.name, settings.sampler.options, settings.seed)
         pruner = build_pruner(settings.pruner.name, settings.pruner.options, space.epochs)
-        self._study = open_optuna_study(folder, settings.storage, search_direction(space))
+        self._study = open_optuna_study(folder, settings.storage, search_direction(space), settings.metric)
         self._study.sampler, self._study.pruner = sampler, pruner
         self.results: dict[int, TrialResult] = {}
         self.counted = 0

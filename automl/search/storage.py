@@ -63,7 +63,8 @@ def open_storage(folder: StudyFolder, storage: str | None) -> optuna.storages.RD
     options: dict[str, Any] = {"pool_pre_ping": True}
     if url.startswith("sqlite"):
         options = {"connect_args": {"timeout": 60}}
-        if not is_on_network(folder.path):
+        database = sqlalchemy.make_url(url).database
+        if database and not is_on_network(Path(database).parent):
             options["connect_args"]["factory"] = _WriteAheadConnection
     try:
         return optuna.storages.RDBStorage(url, engine_kwargs=options)
@@ -73,10 +74,13 @@ def open_storage(folder: StudyFolder, storage: str | None) -> optuna.storages.RD
         raise StudyError(f"{url}: expected a database that can be opened, but got: {_first_line(error)}. {_way_out(folder, storage)}") from None
 
 
-def open_optuna_study(folder: StudyFolder, storage: str | None, direction: Direction) -> optuna.Study:
-    """The Optuna study of a folder, created when it is new."""
+def open_optuna_study(folder: StudyFolder, storage: str | None, direction: Direction, metric: str) -> optuna.Study:
+    """The Optuna study of a folder, created when it is new; the dashboard shows the metric's name."""
     opened = open_storage(folder, storage)
-    return optuna.create_study(storage=opened, study_name=folder.name, direction=direction, load_if_exists=True)
+    study = optuna.create_study(storage=opened, study_name=folder.name, direction=direction, load_if_exists=True)
+    if study.metric_names != [metric]:
+        study.set_metric_names([metric])
+    return study
 
 
 def retried(call: Callable[[], Result], *, notice: Callable[[str], None], seconds: float = RETRY_SECONDS) -> Result:
