@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from rich.box import SIMPLE_HEAD
-from rich.console import Console
+from rich.console import Console, Group, RenderableType
 from rich.table import Table
+from rich.text import Text
 
 from automl.cli.options import Format
 
@@ -126,7 +127,7 @@ def markdown(rows: Sequence[Row], columns: Sequence[Column]) -> str:
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
-def table(rows: Sequence[Row], columns: Sequence[Column], width: int) -> Table:
+def table(rows: Sequence[Row], columns: Sequence[Column], width: int) -> RenderableType:
     """A table that fits: where the columns together are too wide, the least important are left out, and a last line says so."""
     texts = [[printable(column.text(row)) for row in rows] for column in columns]
     widths = [
@@ -134,15 +135,14 @@ def table(rows: Sequence[Row], columns: Sequence[Column], width: int) -> Table:
     ]
     kept = fitting(widths, [column.importance for column in columns], width)
     left_out = [column.title for index, column in enumerate(columns) if index not in kept]
-    note = f"not shown for lack of room: {', '.join(left_out)}" if left_out else None
-    drawn = Table(box=SIMPLE_HEAD, pad_edge=False, show_edge=False, caption=note, caption_justify="left", padding=(0, 1))
+    drawn = Table(box=SIMPLE_HEAD, pad_edge=False, show_edge=False, padding=(0, 1))
     for index in kept:
         column = columns[index]
         overflow: Literal["fold", "ellipsis"] = "fold" if column.wraps else "ellipsis"
         drawn.add_column(column.title, justify="right" if column.is_number else "left", no_wrap=not column.wraps, overflow=overflow)
     for position in range(len(rows)):
         drawn.add_row(*(texts[index][position].replace("\n", " ") for index in kept))
-    return drawn
+    return Group(drawn, Text(f"not shown for lack of room: {', '.join(left_out)}")) if left_out else drawn
 
 
 def fitting(widths: Sequence[int], importance: Sequence[int], width: int) -> list[int]:

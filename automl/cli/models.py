@@ -1,6 +1,5 @@
 """What export, predict and train do beyond parsing."""
 
-import os
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -11,32 +10,30 @@ from pydantic import ValidationError
 from automl import api
 from automl.cli.console import Column, print_line, say, show
 from automl.cli.options import Format
-from automl.errors import ExportError
-from automl.export.artifacts import choose
+from automl.cli.quiet import quiet_libraries
+from automl.errors import SpaceError
+from automl.export.artifacts import EXPORTERS, choose
 from automl.records import Epoch, TrialResult
-
-
-def _quiet_tensorflow() -> None:
-    """Keep what TensorFlow says of itself when it starts off the screen."""
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 
 def export(study: api.Study, number: int | None, formats: str | None, out: Path | None) -> None:
     """Export a trial of a study, the best one by default.
 
     Raises:
-        ExportError: A format is unknown or lacks its packages, or an artifact does not agree with the trained model.
+        SpaceError: A format is unknown.
+        ExportError: A format lacks its packages, or an artifact does not agree with the trained model.
         StudyError: There is no such trial.
     """
-    _quiet_tensorflow()
     names = study.space.export.formats if formats is None else [name.strip() for name in formats.split(",") if name.strip()]
-    choose(names)
+    _check_names(names)
+    exporters = choose(names)
     trial = study.best if number is None else study.trial(number)
     is_winner = any(row["trial"] == trial.number and row["rank"] == 1 for row in study.rows())
     target = out or (study.folder / "best" if is_winner else trial.folder / "export")
     say(f"exporting trial {trial.number} of {study.name} as {', '.join(names)}")
-    written = trial.export(target, names)
-    for exporter in choose(names):
+    with quiet_libraries():
+        written = trial.export(target, names)
+    for exporter in exporters:
         print_line(str(written / exporter.filename))
 
 
@@ -47,8 +44,9 @@ def predict(model: str, images: Sequence[str], form: Format, studies_dir: Path) 
         ExportError: There is no such model.
         DataError: A picture cannot be read.
     """
-    _quiet_tensorflow()
-    found = [asdict(prediction) for prediction in api.predict(model, images, studies_dir)]
+    _check_model(Path(model))
+    with quiet_libraries():
+        found = [asdict(prediction) for prediction in api.predict(model, images, studies_dir)]
     columns = [
         Column("image", lambda row: row["image"]),
         Column("class", lambda row: row["label"]),
@@ -69,16 +67,30 @@ def train(config: Path, out: Path | None) -> None:
         SpaceError: The file is not a trial's config.
         TrialError: The trial fails.
     """
-    _quiet_tensorflow()
     if out is not None and (out / "result.json").exists():
-        raise ExportError(f"--out {out}: expected a folder without a trial's files, but it holds a result.json; choose another")
-    result = api.train(config, out, _report)
+        raise SpaceError(f"--out {out}: expected a folder without a trial's files, but it holds a result.json; choose another")
+    with quiet_libraries():
+        result = api.train(config, out, _report)
     if result.outcome != "complete":
         say(f"error: the trial {result.outcome}: {result.reason}")
         raise typer.Exit(1)
     print_line(f"value {result.value} at epoch {result.best_epoch} of {result.epochs}")
     for line in compare(result, config.parent / "result.json"):
         print_line(line)
+
+
+def _check_names(formats: Sequence[str]) -> None:
+    unknown = [name for name in formats if name not in EXPORTERS]
+    if unknown or not formats:
+        raise SpaceError(f"--formats: expected some of {', '.join(EXPORTERS)}, but got {', '.join(unknown) or 'none'}")
+
+
+def _check_model(path: Path) -> None:
+    """Say at once that a path names no model; what is neither file nor folder may be a study's name."""
+    names = [exporter.filename for exporter in EXPORTERS.values()]
+    is_empty = path.is_dir() and not any((path / name).exists() for name in (*names, "space.yaml", "saved_model.pb"))
+    if is_empty or (not path.exists() and path.suffix in {Path(name).suffix for name in names if "." in name}):
+        raise SpaceError(f"{path}: expected an exported model ({', '.join(names)}), a folder with one, or a study, but found none")
 
 
 def _report(epoch: Epoch) -> None:

@@ -33,9 +33,9 @@ def show(outcome: Outcome, study: Study, again: str) -> int:
     rows = study.rows()
     print_line(f"study {study.name}: {ENDINGS[outcome.ending]}")
     ranking.show(rows, study.metric, Format.TABLE, most=TOP)
-    if outcome.best is None:
+    if outcome.best is None and outcome.ending != "interrupted":
         say("error: no trial is complete, so there is no winner")
-    elif outcome.ending != "interrupted":
+    elif outcome.best is not None and outcome.ending != "interrupted":
         _show_winner(outcome, study)
     for line in _next(outcome, study, again):
         print_line(line)
@@ -84,7 +84,7 @@ def _next(outcome: Outcome, study: Study, again: str) -> list[str]:
     elif outcome.export_problem is not None:
         steps.append((command_line("export", where), "try the export again"))
     steps.append((command_line("leaderboard", where), "all trials"))
-    if outcome.best is None and study.trials:
+    if outcome.best is None and outcome.ending != "interrupted" and study.trials:
         steps.append((command_line("show", where, "--trial", study.trials[-1].number), "what became of one of them"))
     if outcome.best is not None:
         steps.append((command_line("predict", where, "PICTURE.jpg"), "use the winner"))
