@@ -41,7 +41,7 @@ class Varies:
 class Record(BaseModel):
     """Base of the frozen records: unknown fields are refused, NaN and infinity in settings too."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=())
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, protected_namespaces=())
 
     def save(self, path: Path) -> None:
         """Write the record as JSON, whole or not at all."""
@@ -193,7 +193,7 @@ class FineTuneConfig(Record):
         0.5, description="Share of train.epochs that trains unfrozen; the rest trains the head alone."
     )
     learning_rate_factor: Annotated[float, Field(gt=0, le=10), Varies("float", "choice")] = Field(
-        0.1, description="Fine-tuning's learning rate as a multiple of train.learning_rate."
+        0.01, description="Fine-tuning's learning rate as a multiple of train.learning_rate."
     )
 
 
@@ -209,7 +209,7 @@ class TrainConfig(Record):
     weight_decay: Annotated[float, Field(ge=0, le=1), Varies("float", "choice")] = Field(0.0, description="Decoupled weight decay.")
     label_smoothing: Annotated[float, Field(ge=0, lt=1), Varies("float", "choice")] = Field(0.0, description="Label smoothing of the training loss.")
     early_stopping: Annotated[int, Field(ge=1)] | None = Field(
-        None, description="Epochs without a better search.metric after which a phase ends; none for never."
+        None, description="Epochs without a better search.metric (or the same at a lower loss) after which a phase ends; none for never."
     )
     fine_tune: FineTuneConfig = Field(default_factory=FineTuneConfig)
 
