@@ -5,12 +5,13 @@ from pathlib import Path
 
 from automl.data.sources.arrays import arrays
 from automl.data.sources.base import LAYOUTS, Entry, Reader, Source
-from automl.data.sources.builtin import BUILTINS, builtin
+from automl.data.sources.builtin import builtin
 from automl.data.sources.folders import SUFFIXES, class_folders, has_split_folders, split_folders
 from automl.data.sources.manifest import manifest
 from automl.errors import DataError
+from automl.space.settings import BUILTINS
 
-__all__ = ["BUILTINS", "Entry", "Reader", "Source", "open_source"]
+__all__ = ["Entry", "Reader", "Source", "open_source"]
 
 _ARCHIVES = frozenset({".zip", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".7z", ".rar"})
 

@@ -19,7 +19,6 @@ from automl.data.sources.arrays import Array, arrays, from_arrays
 from automl.data.sources.base import Source
 from automl.errors import DataError
 
-BUILTINS = ("digits", "mnist", "fashion_mnist", "cifar10", "cifar100")
 _TIMEOUT_SECONDS = 3600
 
 
