@@ -12,23 +12,29 @@ SECONDS_BETWEEN = 0.25
 
 @dataclass
 class Best:
-    """The best value so far in one direction; the first of equal values stays.
+    """The best value so far in one direction; of equal values the one with the lower validation loss, else the first, stays.
+
+    With few validation pictures many epochs have the same accuracy, and the loss still tells them apart.
 
     Attributes:
         value: None before the first.
+        loss: The validation loss that came with it.
         epoch: Completed epochs at which it was reached.
         weights: What was trained, as it was then, if it was kept.
     """
 
     direction: Direction
     value: float | None = None
+    loss: float = float("inf")
     epoch: int = 0
     weights: list[Any] = field(default_factory=list)
 
-    def is_beaten_by(self, value: float) -> bool:
-        """Whether a value is better."""
+    def is_beaten_by(self, value: float, loss: float) -> bool:
+        """Whether a value is better, or as good at a lower loss."""
         if self.value is None:
             return True
+        if value == self.value:
+            return loss < self.loss
         return value > self.value if self.direction == "maximize" else value < self.value
 
 

@@ -93,9 +93,10 @@ class TrialRun:
             trained = self._train_epoch(program, phase, phase_step)
             validated = self.measure(self.predict_validation())
             value = self._monitored(validated)
-            self._keep_best(value)
-            if best_of_phase.is_beaten_by(value):
-                best_of_phase.value, best_of_phase.epoch = value, phase_step
+            loss = validated["val_loss"]
+            self._keep_best(value, loss)
+            if best_of_phase.is_beaten_by(value, loss):
+                best_of_phase.value, best_of_phase.loss, best_of_phase.epoch = value, loss, phase_step
             seconds = time.perf_counter() - started
             if self._tell(phase, phase_step, {**trained, **validated}, seconds) == "prune":
                 return "prune"
@@ -136,10 +137,10 @@ class TrialRun:
         known = ", ".join(other for other, number in validated.items() if not math.isnan(number))
         raise MetricMissingError(f"search.metric: expected one of {known}, but got {name}" + (f": {why}" if why else ""))
 
-    def _keep_best(self, value: float) -> None:
-        if self.best.is_beaten_by(value):
+    def _keep_best(self, value: float, loss: float) -> None:
+        if self.best.is_beaten_by(value, loss):
             weights = [np.array(variable.numpy()) for variable in self.built.trained_variables()]
-            self.best = Best(self.config.direction, value, self.step, weights)
+            self.best = Best(self.config.direction, value, loss, self.step, weights)
 
     def _restore_best(self) -> None:
         for variable, value in zip(self.built.trained_variables(), self.best.weights, strict=False):

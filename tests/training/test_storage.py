@@ -81,14 +81,15 @@ def test_history_is_a_table(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("direction", "values", "beaten"), [("maximize", (0.5, 0.5, 0.6), [1, 0, 1]), ("minimize", (0.5, 0.5, 0.4), [1, 0, 1])]
-)
-def test_the_first_of_equal_values_stays_the_best(direction, values, beaten):
-    best, seen = Best(direction), []
-    for value in values:
-        seen.append(best.is_beaten_by(value))
-        best.value = value
-    assert seen == [bool(answer) for answer in beaten]
+    ("direction", "value", "loss", "beats"),
+    [
+        ("maximize", 0.6, 0.9, True), ("maximize", 0.5, 0.3, False), ("maximize", 0.5, 0.2, True), ("maximize", 0.4, 0.1, False),
+        ("minimize", 0.4, 0.9, True), ("minimize", 0.5, 0.3, False), ("minimize", 0.5, 0.2, True), ("minimize", 0.6, 0.1, False),
+    ],
+)  # fmt: skip
+def test_a_better_value_or_the_same_at_a_lower_loss_is_best(direction, value, loss, beats):
+    assert Best(direction).is_beaten_by(value, loss)
+    assert Best(direction, value=0.5, loss=0.3).is_beaten_by(value, loss) is beats
 
 
 def test_progress_is_shown_a_few_times_a_second_and_at_the_end():
