@@ -6,7 +6,20 @@ from dataclasses import dataclass
 from typing import Literal
 
 from automl.errors import SearchFailedError, WeightsError
-from automl.records import Answer, Decision, Epoch, Failed, FinishJob, Finished, Interrupted, PrepareJob, Progress, Ready, TrainJob, TrialResult
+from automl.records import (
+    Answer,
+    Decision,
+    Epoch,
+    Failed,
+    Finished,
+    FinishJob,
+    Interrupted,
+    PrepareJob,
+    Progress,
+    Ready,
+    TrainJob,
+    TrialResult,
+)
 from automl.search import events
 from automl.search.executors.base import Executor, ExecutorEvent, Lost, Received
 from automl.search.ledger import Ledger, OpenTrial

@@ -8,7 +8,7 @@ from pathlib import Path
 import optuna
 from optuna.trial import FrozenTrial, TrialState
 
-from automl.records import METRICS, Direction, Domain, Epoch, Scalar, TrialConfig, TrialResult
+from automl.records import Domain, Epoch, Scalar, TrialConfig, TrialResult
 from automl.search.folder import StudyFolder
 from automl.search.pruning import build_pruner
 from automl.search.sampling import NumberedSampler, distribution, seed_for, suggest_value
@@ -36,11 +36,6 @@ class OpenTrial:
     worker_deaths: int = 0
 
 
-def search_direction(space: SearchSpace) -> Direction:
-    """The direction in which the metric is better, unless the file says its own."""
-    return space.search.direction or METRICS.get(space.search.metric, "maximize")
-
-
 class Ledger:
     """Asks for trials, stores what they report, tells how they ended.
 
@@ -62,7 +57,7 @@ class Ledger:
         settings = space.search
         sampler = NumberedSampler(settings.sampler.name, settings.sampler.options, settings.seed)
         pruner = build_pruner(settings.pruner.name, settings.pruner.options, space.epochs)
-        self._study = open_optuna_study(folder, settings.storage, search_direction(space), settings.metric)
+        self._study = open_optuna_study(folder, settings.storage, settings.resolved_direction, settings.metric)
         self._study.sampler, self._study.pruner = sampler, pruner
         self.results: dict[int, TrialResult] = {}
         self.counted = 0

@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from types import FrameType
 
 from automl.errors import SpaceError, StudyError
-from automl.records import Direction, Failed, FinishJob, Finished, TrialResult, write_atomically
+from automl.records import Direction, Failed, Finished, FinishJob, TrialResult, write_atomically
 from automl.search import events
 from automl.search.driver import Driver, Ending, StopSwitch
 from automl.search.executors.base import Executor
 from automl.search.folder import StudyFolder
-from automl.search.ledger import Ledger, search_direction
+from automl.search.ledger import Ledger
 from automl.search.owner import Owner
 from automl.search.ranking import ranked
 from automl.space import SearchSpace, difference, load
@@ -117,7 +117,7 @@ def run_search(
             prepare_data()
             ledger = Ledger(space, folder, notice=lambda text: listen(events.Notice(text)))
             ledger.reconcile()
-            listener = events.tell_all((attach(ledger, search_direction(space)), listen))
+            listener = events.tell_all((attach(ledger, space.search.resolved_direction), listen))
             started = datetime.datetime.now(datetime.UTC)
             driver = Driver(ledger, executor, owner, listener, stop)
             try:
@@ -133,7 +133,7 @@ def run_search(
 
 
 def _winner(ledger: Ledger, space: SearchSpace) -> TrialResult | None:
-    return next(iter(ranked(ledger.results.values(), search_direction(space))), None)
+    return next(iter(ranked(ledger.results.values(), space.search.resolved_direction)), None)
 
 
 def _finish(

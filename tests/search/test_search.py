@@ -135,7 +135,8 @@ def test_tpe_leaves_a_region_where_trials_fail(search):
 
     def train(job, channel):
         if job.config.train.learning_rate > 1e-2:
-            return fake_trainer.Finished(result=fake_trainer.ended(job, outcome="failed", cause="config", reason=f"NaN {job.config.number}"))
+            failed = fake_trainer.ended(job, outcome="failed", cause="config", reason=f"NaN {job.config.number}")
+            return fake_trainer.Finished(result=failed)
         return fake_trainer.train(job, channel)
 
     start = [{"train.learning_rate": 1e-4}]

@@ -85,7 +85,7 @@ def test_a_failing_database_is_tried_again():
 
 
 def test_giving_up_says_that_nothing_is_lost():
-    with pytest.raises(StudyError, match="could not be written for 0 s: database is locked. Nothing that finished is lost"):
+    with pytest.raises(StudyError, match=r"could not be written for 0 s: database is locked\. Nothing that finished is lost"):
         retried(failing(99), notice=lambda text: None, seconds=0.3)
 
 
