@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from automl.errors import ExportError
-from automl.export.base import Exporter, Images, require
+from automl.export.base import Exporter, Images, Probabilities, require
 from automl.export.keras_format import KerasExporter
 from automl.export.litert import LitertExporter
 from automl.export.onnx_format import OnnxExporter
@@ -60,16 +60,29 @@ def write_artifacts(model: Any, classes: Sequence[str], samples: Images, formats
     with tempfile.TemporaryDirectory(dir=out, prefix=".writing-") as temporary:
         for exporter in exporters:
             written = Path(temporary) / exporter.filename
-            exporter.write(model, written)
-            difference = float(np.max(np.abs(exporter.predict(written, samples) - expected)))
-            if not difference <= TOLERANCE:
-                raise ExportError(f"{exporter.name}: expected outputs within {TOLERANCE:g} of the trained model's, but they differ by up to {difference:.3g}")
-            differences[exporter.name] = difference
+            differences[exporter.name] = _write_and_compare(exporter, model, samples, expected, written)
             _publish(written, out / exporter.filename)
         labels = Path(temporary) / "labels.txt"
         labels.write_text("".join(f"{name}\n" for name in classes))
         _publish(labels, out / "labels.txt")
     return differences
+
+
+def _write_and_compare(exporter: Exporter, model: Any, samples: Images, expected: Probabilities, path: Path) -> float:
+    """Write one artifact and return by how much its probabilities differ at most."""
+    try:
+        exporter.write(model, path)
+        found = exporter.predict(path, samples)
+    except ExportError:
+        raise
+    except Exception as error:  # the seam to four converters, each with errors of its own
+        raise ExportError(f"{exporter.name}: expected this model to be written and read back, but got {type(error).__name__}: {error}") from error
+    difference = float(np.max(np.abs(found - expected)))
+    if not difference <= TOLERANCE:
+        raise ExportError(
+            f"{exporter.name}: expected outputs within {TOLERANCE:g} of the trained model's, but they differ by up to {difference:.3g}"
+        )
+    return difference
 
 
 def _publish(written: Path, final: Path) -> None:

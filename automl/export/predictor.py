@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -94,7 +95,6 @@ def _runner(artifact: Path) -> tuple[Callable[[Images], Probabilities], int | No
     for exporter in EXPORTERS.values():
         if Path(exporter.filename).suffix == artifact.suffix:
             require(exporter)
-            chosen = exporter
-            return (lambda images: chosen.predict(artifact, images)), None
+            return partial(exporter.predict, artifact), None
     known = ", ".join(exporter.filename for exporter in EXPORTERS.values())
     raise ExportError(f"{artifact}: expected one of {known}, but this is none of them")

@@ -23,4 +23,5 @@ class SavedModelExporter:
         """Load the folder and call its signature."""
         import tensorflow as tf
 
-        return np.asarray(tf.saved_model.load(str(path)).serve(images), dtype=np.float32)
+        loaded = tf.saved_model.load(str(path))
+        return np.asarray(loaded.serve(images), dtype=np.float32)
