@@ -34,7 +34,8 @@ def replay(config: str | Path | TrialConfig, out: Path | None, report: Callable[
         target = Path(temporary) / "trial" if out is None else out
         target.mkdir(parents=True, exist_ok=True)
         loaded.save(target / "config.json")
-        return training.train(loaded, dataset, target, report=listen)
+        result: TrialResult = training.train(loaded, dataset, target, report=listen)
+        return result
 
 
 def _read(path: Path) -> tuple[TrialConfig, Path | None]:

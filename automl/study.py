@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 
 from automl.errors import StudyError
-from automl.records import METRICS, Direction, TrialConfig, TrialResult
+from automl.records import Direction, TrialConfig, TrialResult
 from automl.results.leaderboard import flat, study_rows
 from automl.search.folder import StudyFolder
 from automl.search.owner import is_running, request_stop
@@ -53,8 +53,7 @@ class Study:
     @property
     def direction(self) -> Direction:
         """In which direction the metric is better."""
-        space = self.space
-        return space.search.direction or METRICS.get(space.search.metric, "maximize")
+        return self.space.search.resolved_direction
 
     @property
     def manifest(self) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 
-from automl.records import FinishJob, Finished, PrepareJob, TrainJob
+from automl.records import Finished, FinishJob, PrepareJob, TrainJob
 from automl.search.worker import Channel, Handler, TrialInterrupted, connect, serve
 
 
