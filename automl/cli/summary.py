@@ -82,7 +82,7 @@ def _next(outcome: Outcome, study: Study, again: str) -> list[str]:
     if outcome.ending == "interrupted":
         steps.append((again, "continue"))
     elif outcome.export_problem is not None:
-        steps.append((command_line("export", where), "try the export again"))
+        steps.append((again, "try the export again; no trial is repeated"))
     steps.append((command_line("leaderboard", where), "all trials"))
     if outcome.best is None and outcome.ending != "interrupted" and study.trials:
         steps.append((command_line("show", where, "--trial", study.trials[-1].number), "what became of one of them"))
