@@ -164,7 +164,9 @@ class ModelConfig(Record):
     )
     weights: str = Field("imagenet", description="imagenet, none, or the path of a weights file.")
     unfreeze: Annotated[Annotated[int, Field(ge=0)] | Literal["all"] | None, Varies("int", "choice")] = Field(
-        None, description="Stages of the backbone that train, counted from the output; 0 is a frozen backbone. Default: 0, or all with weights: none."
+        None,
+        description="Stages of the backbone that train, counted from the output; 0 is a frozen backbone. "
+        "Default: 0, or all with weights: none.",
     )
     batch_normalization: Annotated[Literal["inference", "training"] | None, Varies("choice")] = Field(
         None, description="Mode of the backbone's BatchNormalization. Default: inference, or training with weights: none."
@@ -203,11 +205,17 @@ class TrainConfig(Record):
     epochs: int = Field(20, ge=1, le=100000, description="Total over both phases.")
     batch_size: Annotated[int, Field(ge=1, le=65536), Varies("int", "choice")] = Field(32, description="Pictures a step.")
     optimizer: Annotated[Literal["adam", "adamw", "sgd", "rmsprop"], Varies("choice")] = Field("adam", description="The optimizer.")
-    learning_rate: Annotated[float, Field(gt=0, le=100), Varies("float", "choice")] = Field(0.001, description="Peak learning rate of the head phase.")
+    learning_rate: Annotated[float, Field(gt=0, le=100), Varies("float", "choice")] = Field(
+        0.001, description="Peak learning rate of the head phase."
+    )
     schedule: Annotated[Literal["constant", "cosine"], Varies("choice")] = Field("constant", description="Learning rate over a phase.")
-    momentum: Annotated[float, Field(ge=0, lt=1), Varies("float", "choice")] = Field(0.9, description="Momentum of sgd; other optimizers ignore it.")
+    momentum: Annotated[float, Field(ge=0, lt=1), Varies("float", "choice")] = Field(
+        0.9, description="Momentum of sgd; other optimizers ignore it."
+    )
     weight_decay: Annotated[float, Field(ge=0, le=1), Varies("float", "choice")] = Field(0.0, description="Decoupled weight decay.")
-    label_smoothing: Annotated[float, Field(ge=0, lt=1), Varies("float", "choice")] = Field(0.0, description="Label smoothing of the training loss.")
+    label_smoothing: Annotated[float, Field(ge=0, lt=1), Varies("float", "choice")] = Field(
+        0.0, description="Label smoothing of the training loss."
+    )
     early_stopping: Annotated[int, Field(ge=1)] | None = Field(
         None, description="Epochs without a better search.metric (or the same at a lower loss) after which a phase ends; none for never."
     )
