@@ -81,10 +81,10 @@ def _check_weights(tree: Mapping[str, Any], problems: Problems) -> None:
     if not weights or not os.path.exists(weights):
         near = difflib.get_close_matches(os.path.basename(weights), ["imagenet", "none"], n=1)
         hint = f"; did you mean '{near[0]}'?" if near else ""
-        problems.add(place, f"expected imagenet, none or an existing file, but there is no {shown(weights)}{hint}")
+        problems.add(place, f"expected imagenet, none or an existing file, but there is no '{weights}'{hint}")
     elif not problems.is_broken(("model", "backbone")) and not any(entry.pretrained for entry in _entries(tree)):
         names = listed(dict.fromkeys(entry.name for entry in _entries(tree)), "and")
-        problems.add(place, f"{names} always starts from random weights; expected none, but got {shown(weights)}")
+        problems.add(place, f"{names} always starts from random weights; expected none, but got '{weights}'")
 
 
 def _check_imagenet(tree: Mapping[str, Any], fields: Fields, problems: Problems) -> None:
@@ -202,5 +202,3 @@ def _check_search(tree: Mapping[str, Any], fields: Fields, problems: Problems) -
     if delay is not None and delay[1] >= epochs and known:
         message = f"{delay[0]} must be below train.epochs ({epochs}), but got {delay[1]}; nothing would ever be pruned"
         problems.add(("search", "pruner", delay[0]), message, shows=("search", "pruner"))
-
-

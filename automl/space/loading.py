@@ -75,9 +75,7 @@ def _folder_name(stem: str) -> str:
 class _Given:
     """What one call was given, and the steps from there to a space."""
 
-    def __init__(
-        self, document: Document, source: str, base: Path, overrides: Sequence[str], data: str | None, study: str | None
-    ) -> None:
+    def __init__(self, document: Document, source: str, base: Path, overrides: Sequence[str], data: str | None, study: str | None) -> None:
         self.base = base
         self.options: dict[Place, str] = {}
         self.document = document

@@ -90,9 +90,7 @@ class SearchConfig(Record):
     start: tuple[dict[str, Any], ...] = Field(
         (), description="Values that are tried first: mappings of parameter names to values; what is left out is sampled."
     )
-    devices: Literal["auto", "cpu"] | _Gpus = Field(
-        "auto", description="auto, cpu, or a list of GPU numbers."
-    )
+    devices: Literal["auto", "cpu"] | _Gpus = Field("auto", description="auto, cpu, or a list of GPU numbers.")
     workers: Literal["auto"] | Annotated[int, Field(ge=1, le=1024)] = Field("auto", description="Trials that run at the same time.")
     threads_per_worker: Literal["auto"] | Annotated[int, Field(ge=1, le=1024)] = Field("auto", description="CPU threads of each worker.")
     seed: int = Field(0, ge=0, le=2**32 - 1, description="Decides the split, the proposals and each trial's seed.")

@@ -62,8 +62,6 @@ PRUNERS: dict[str, dict[str, Any]] = {
     "none": {},
 }
 
-_REQUIRED = {"percentile": "percentile", "patient": "patience"}
-
 
 class Options:
     """Marks a field that holds a strategy, with the table of names and options that it may have."""
@@ -120,9 +118,6 @@ class StrategyField(Field):
                 continue
             normal[key], wrong = self._fields[name][key].concrete(item)
             mistakes += [((key, *path), f"{key}: {message}") for path, message in wrong]
-        required = _REQUIRED.get(name)
-        if required and required not in given and self.table is PRUNERS:
-            mistakes.append(((), f"'{name}' needs its {required}; expected {{name: {name}, {required}: ...}}"))
         return normal, mistakes or _at_odds(normal)
 
     def concrete_schema(self) -> dict[str, Any]:

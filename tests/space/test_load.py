@@ -46,7 +46,7 @@ def test_the_form_of_the_message(tmp_path: Path) -> None:
 RANGES = [
     ("{float: [0.1, 0.1]}", "low must be below high, but got [0.1, 0.1]"),
     ("{float: [0.1]}", "expected two numbers, [low, high], but got [0.1]"),
-    ("{float: [a, 1]}", "expected two numbers, [low, high], but got [\"a\", 1]"),
+    ("{float: [a, 1]}", 'expected two numbers, [low, high], but got ["a", 1]'),
     ("{float: [0.1, 200]}", "high: expected a number above 0 and of at most 100, but got 200"),
     ("{float: [0.1, 1], log: 1}", "expected true or false, but got 1"),
     ("{float: [0.1, 1], log: true, step: 0.1}", "log and step exclude each other; leave one of them out"),
@@ -60,7 +60,10 @@ RANGES = [
     ("{choice: [0.1, x]}", "expected a number above 0 and of at most 100, but got 'x'"),
     ("{choice: [0.1], log: true}", "log belongs to int and float, not to choice"),
     ("{choice: [0.1], float: [0.1, 1]}", "expected exactly one of choice, int, float, but got choice and float"),
-    ("{low: 0.1}", "expected a number above 0 and of at most 100, or a domain (a mapping with one of float or choice), but got {\"low\": 0.1}"),
+    (
+        "{low: 0.1}",
+        'expected a number above 0 and of at most 100, or a domain (a mapping with one of float or choice), but got {"low": 0.1}',
+    ),
     ("true", "expected a number above 0 and of at most 100, but got true"),
     ("'0.1'", "expected a number above 0 and of at most 100, but got '0.1'"),
     ("", "expected a number above 0 and of at most 100, but got nothing"),
@@ -73,11 +76,20 @@ RANGES = [
     ("{float: [0.1, 1], when: {optimizer: sgd}}", "when: unknown parameter 'optimizer'; did you mean 'train.optimizer'?"),
     ("{float: [0.1, 1], when: {train.optimizer: sdg}}", "when: train.optimizer can never be 'sdg'; did you mean 'sgd'?"),
     ("{float: [0.1, 1], when: {train.optimizer: rmsprop}}", "when: train.optimizer can never be 'rmsprop'; known are adam and sgd"),
-    ("{float: [0.1, 1], when: {train.schedule: cosin}}", "when: train.schedule can never be 'cosin'; expected 'constant' or 'cosine', but got 'cosin'; did you mean 'cosine'?"),
-    ("{float: [0.1, 1], when: {train.optimizer: {above: 3}}}", "when: train.optimizer can never be above 3; it is [\"adam\", \"sgd\"]"),
-    ("{float: [0.1, 1], when: {train.schedule: {above: 3}}}", "when: above and below compare numbers, but train.schedule is 'constant' or 'cosine'"),
+    (
+        "{float: [0.1, 1], when: {train.schedule: cosin}}",
+        "when: train.schedule can never be 'cosin'; expected 'constant' or 'cosine', but got 'cosin'; did you mean 'cosine'?",
+    ),
+    ("{float: [0.1, 1], when: {train.optimizer: {above: 3}}}", 'when: train.optimizer can never be above 3; it is ["adam", "sgd"]'),
+    (
+        "{float: [0.1, 1], when: {train.schedule: {above: 3}}}",
+        "when: above and below compare numbers, but train.schedule is 'constant' or 'cosine'",
+    ),
     ("{float: [0.1, 1], when: {model.backbone: MobilNet}}", "when: model.backbone can never be 'MobilNet'; did you mean 'MobileNet'?"),
-    ("{float: [0.1, 1], when: {train.learning_rate: 0.1}}", "conditions must not go round in a circle, but got train.learning_rate -> train.learning_rate"),
+    (
+        "{float: [0.1, 1], when: {train.learning_rate: 0.1}}",
+        "conditions must not go round in a circle, but got train.learning_rate -> train.learning_rate",
+    ),
 ]
 
 
@@ -108,11 +120,13 @@ MISTAKES = [
     ("search: {time: 2 days}", "line 6: search.time: expected a time like 2h, 90m, 1h30m or 45s, or seconds above 0, but got '2 days'"),
     ("search: {time: -3}", "line 6: search.time: expected a time like 2h, 90m, 1h30m or 45s, or seconds above 0, but got -3"),
     ("search: {direction: minimize}", "line 6: search.direction: expected maximize for val_accuracy, but got minimize; leave it out"),
-    ("search: {sampler: tpee}", "line 6: search.sampler: expected tpe, random, grid, qmc, cmaes or gp, but got 'tpee'; did you mean 'tpe'?"),
+    (
+        "search: {sampler: tpee}",
+        "line 6: search.sampler: expected tpe, random, grid, qmc, cmaes or gp, but got 'tpee'; did you mean 'tpe'?",
+    ),
     ("search: {sampler: {name: tpe, n_startup: 3}}", "line 6: search.sampler.n_startup: unknown key; did you mean 'n_startup_trials'?"),
     ("search: {sampler: {name: tpe, group: 3}}", "line 6: search.sampler: group: expected true or false, but got 3"),
     ("search: {sampler: {name: random, x: 3}}", "line 6: search.sampler: 'random' takes no options"),
-    ("search: {pruner: patient}", "line 6: search.pruner: 'patient' needs its patience; expected {name: patient, patience: ...}"),
     (
         "search: {pruner: {name: median, n_warmup_steps: 20}}",
         "line 6: search.pruner: n_warmup_steps must be below train.epochs (20), but got 20; nothing would ever be pruned",
@@ -126,17 +140,29 @@ MISTAKES = [
     ("search: {start: [{}]}", "line 6: search.start[0]: expected at least one parameter, but got an empty mapping"),
     ("search: {start: [{optimizer: sgd}]}", "line 6: search.start[0]: unknown parameter 'optimizer'; did you mean 'train.optimizer'?"),
     ("search: {start: [{train.epochs: 3}]}", "line 6: search.start[0]: train.epochs is fixed at 20, but got 3"),
-    ("search: {start: [{train.optimizer: sdg}]}", "line 6: search.start[0]: train.optimizer: expected a value in [\"adam\", \"sgd\"], but got 'sdg'"),
+    (
+        "search: {start: [{train.optimizer: sdg}]}",
+        'line 6: search.start[0]: train.optimizer: expected a value in ["adam", "sgd"], but got \'sdg\'',
+    ),
     (
         "search: {start: [{model.backbone: cnn, model.backbone.MobileNet.alpha: 0.5}]}",
         "line 6: search.start[0]: model.backbone.MobileNet.alpha is not active here; it needs model.backbone=MobileNet",
     ),
-    ("export: {formats: [onx]}", "line 6: export.formats: expected a list, each entry 'keras', 'saved_model', 'onnx' or 'litert', but got [\"onx\"]"),
-    ("study: a/b", "line 6: study: expected letters, digits, '.', '-' and '_', beginning with a letter or digit, at most 100, "
-     "because the study's folder has this name, but got 'a/b'"),
+    (
+        "export: {formats: [onx]}",
+        "line 6: export.formats: expected a list, each entry 'keras', 'saved_model', 'onnx' or 'litert', but got [\"onx\"]",
+    ),
+    (
+        "study: a/b",
+        "line 6: study: expected letters, digits, '.', '-' and '_', beginning with a letter or digit, at most 100, "
+        "because the study's folder has this name, but got 'a/b'",
+    ),
     ("dropout: 3", "line 6: dropout: unknown key; did you mean 'model.head.dropout'?"),
     ("augment: 3", "line 6: augment: expected a mapping with strength and flip, but got 3"),
-    ("augment: {flip: horizontl}", "line 6: augment.flip: expected 'none', 'horizontal', 'vertical' or 'both', but got 'horizontl'; did you mean 'horizontal'?"),
+    (
+        "augment: {flip: horizontl}",
+        "line 6: augment.flip: expected 'none', 'horizontal', 'vertical' or 'both', but got 'horizontl'; did you mean 'horizontal'?",
+    ),
     ("augment: {strength: .nan}", "line 6: augment.strength: expected a finite number, but got .nan"),
     ("augment: {strength: -.inf}", "line 6: augment.strength: expected a finite number, but got -.inf"),
     ("augment: {strength: 1e999}", "line 6: augment.strength: expected a finite number, but got 1e999"),
@@ -147,8 +173,11 @@ MISTAKES = [
     ("data: {path: x}", "line 6: data: this key stands here twice; the first is in line 1"),
     ("augment: &a {strength: *a}", "line 6: augment.strength: an alias (*name) that contains itself"),
     ("augment: {<<: 3}", "line 6: augment: expected a mapping after '<<', but got '3'"),
-    ("search: {metric: accuracy}", "line 6: search.metric: expected val_accuracy, val_balanced_accuracy, val_f1_macro, val_auc, "
-     "val_top5_accuracy, val_loss, but got 'accuracy'; did you mean 'val_accuracy'?"),
+    (
+        "search: {metric: accuracy}",
+        "line 6: search.metric: expected val_accuracy, val_balanced_accuracy, val_f1_macro, val_auc, "
+        "val_top5_accuracy, val_loss, but got 'accuracy'; did you mean 'val_accuracy'?",
+    ),
 ]
 
 
@@ -172,7 +201,7 @@ MODELS = [
     (
         "{name: MobileNet, alpha: {float: [0.25, 1.0]}}",
         "",
-        "model.backbone: with weights: imagenet the alpha of MobileNet must be 0.25, 0.5, 0.75 or 1.0, but got {\"float\": [0.25, 1.0]}; "
+        'model.backbone: with weights: imagenet the alpha of MobileNet must be 0.25, 0.5, 0.75 or 1.0, but got {"float": [0.25, 1.0]}; '
         "or train it from scratch with weights: none",
     ),
     ("{choice: [cnn], when: {train.optimizer: adam}}", "", "model.backbone: the backbone has no default, so it cannot have a 'when'"),
@@ -232,7 +261,9 @@ def test_pictures_smaller_than_a_backbone_takes(size: str, tmp_path: Path) -> No
 
 
 def test_small_pictures_for_another_backbone_are_fine(tmp_path: Path) -> None:
-    text = "data: {path: digits, image_size: {choice: [16, 24], when: {model.backbone: cnn}}}\nmodel: {backbone: {choice: [cnn, MobileNet]}}\n"
+    text = (
+        "data: {path: digits, image_size: {choice: [16, 24], when: {model.backbone: cnn}}}\nmodel: {backbone: {choice: [cnn, MobileNet]}}\n"
+    )
     assert read(text, tmp_path).image_sizes() == (16, 24, 224)
 
 
@@ -317,7 +348,8 @@ NOT_A_SPACE = [
     ("[" * 100, "line 1: not YAML: maximum depth of data structure exceeded (31) (column 31)"),
     ("a: " + "x" * 300_000, "expected a space file, but got 262,145 bytes; at most 262,144 are read"),
     (
-        "a: &a [1,1,1,1,1,1,1,1,1,1]\n" + "".join(f"{b}: &{b} [{','.join([f'*{a}'] * 10)}]\n" for a, b in zip("abcde", "bcdef", strict=True)),
+        "a: &a [1,1,1,1,1,1,1,1,1,1]\n"
+        + "".join(f"{b}: &{b} [{','.join([f'*{a}'] * 10)}]\n" for a, b in zip("abcde", "bcdef", strict=True)),
         "line 1: more than 20,000 values; aliases (*name) multiply what they stand for",
     ),
 ]

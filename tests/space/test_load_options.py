@@ -1,4 +1,4 @@
-# ruff: noqa: E501 -- the messages stand here whole, as the user reads them
+
 """What a file may do besides fields: YAML 1.2, names, paths; the command line's options; and mappings instead of files."""
 
 import os
@@ -52,13 +52,17 @@ search: {storage: "sqlite:///relative.db"}
     assert space.search.storage == "sqlite:///relative.db"
 
 
-@pytest.mark.parametrize(("name", "study"), [("a.yaml", "a"), ("my space!.yaml", "my-space"), ("Größe.2.yml", "Größe.2"), ("---.yaml", "study")])
+@pytest.mark.parametrize(
+    ("name", "study"), [("a.yaml", "a"), ("my space!.yaml", "my-space"), ("Größe.2.yml", "Größe.2"), ("---.yaml", "study")]
+)
 def test_the_study_is_named_after_the_file(name: str, study: str, tmp_path: Path) -> None:
     (tmp_path / name).write_text(SOUND)
     assert load(tmp_path / name).study == study
 
 
-@pytest.mark.parametrize(("text", "expected"), [("2h", 7200), ("90m", 5400), ("1h30m", 5400), ("45s", 45), ("1.5h", 5400), ("120", 120), ("null", None)])
+@pytest.mark.parametrize(
+    ("text", "expected"), [("2h", 7200), ("90m", 5400), ("1h30m", 5400), ("45s", 45), ("1.5h", 5400), ("120", 120), ("null", None)]
+)
 def test_times(text: str, expected: float | None, tmp_path: Path) -> None:
     assert read(f"{SOUND}search: {{time: {text}}}\n", tmp_path).search.time == expected
 
@@ -79,11 +83,14 @@ OPTIONS = [
     ({"overrides": ["train.epochs=abc"]}, "--set train.epochs=abc: train.epochs: expected an integer from 1 to 100000, but got 'abc'"),
     ({"overrides": ["train.epochs="]}, "--set train.epochs=: train.epochs: expected an integer from 1 to 100000, but got nothing"),
     ({"overrides": ["train.epochs"]}, "--set train.epochs: expected NAME=VALUE, for example train.epochs=3"),
-    ({"overrides": ["train.epochs.x=1"]}, "--set train.epochs.x=1: train.epochs: expected an integer from 1 to 100000, but got {\"x\": 1}"),
+    ({"overrides": ["train.epochs.x=1"]}, '--set train.epochs.x=1: train.epochs: expected an integer from 1 to 100000, but got {"x": 1}'),
     ({"overrides": ["data.path.x=1"]}, "--set data.path.x=1: data.path is 'digits', which has no parts; set it as a whole"),
     ({"overrides": ["data={"]}, "--set data={: not YAML: expected the node content, but found '<stream end>' (column 2)"),
-    ({"study": "../x"}, "--study: study: expected letters, digits, '.', '-' and '_', beginning with a letter or digit, at most 100, "
-     "because the study's folder has this name, but got '../x'"),
+    (
+        {"study": "../x"},
+        "--study: study: expected letters, digits, '.', '-' and '_', beginning with a letter or digit, at most 100, "
+        "because the study's folder has this name, but got '../x'",
+    ),
 ]
 
 

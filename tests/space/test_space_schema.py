@@ -45,9 +45,11 @@ def fits(value: Any, schema: dict[str, Any]) -> bool:
         "minProperties": lambda held: not isinstance(value, dict) or len(value) >= held,
         "required": lambda held: not isinstance(value, dict) or all(name in value for name in held),
         "properties": lambda held: not isinstance(value, dict) or all(fits(item, held[key]) for key, item in value.items() if key in held),
-        "additionalProperties": lambda held: not isinstance(value, dict)
-        or all(isinstance(held, dict) and fits(item, held) for key, item in value.items() if key not in schema.get("properties", {}))
-        or held is True,
+        "additionalProperties": lambda held: (
+            not isinstance(value, dict)
+            or all(isinstance(held, dict) and fits(item, held) for key, item in value.items() if key not in schema.get("properties", {}))
+            or held is True
+        ),
     }
     return all(checks[keyword](held) for keyword, held in schema.items() if keyword not in NOTES)
 
