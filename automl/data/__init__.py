@@ -8,8 +8,8 @@ from automl.data.cache import cache_dir
 from automl.data.dataset import Dataset, Pictures, open_dataset
 from automl.data.decoder import read_picture
 from automl.data.preparation import Preparation, prepare
-from automl.data.sources import BUILTINS
 from automl.data.sources.arrays import write_arrays
+from automl.space.settings import BUILTINS
 
 __all__ = [
     "BUILTINS",

@@ -119,9 +119,7 @@ def _preparation(split: SplitFile, shapes: Sequence[Shape], *, resumed: bool) ->
 # --- the first time --------------------------------------------------------------------------------------------------
 
 
-def _begun(
-    source: Source, shapes: Sequence[Shape], shares: Mapping[SplitName, float], seed: int, progress: Progress | None
-) -> SplitFile:
+def _begun(source: Source, shapes: Sequence[Shape], shares: Mapping[SplitName, float], seed: int, progress: Progress | None) -> SplitFile:
     started = now()
     hashed = hash_entries(source.entries, source.reader, progress)
     readable = [item for item in hashed if item.problem is None]
