@@ -2,7 +2,6 @@ import functools
 import http.server
 import os
 import stat
-import sys
 import threading
 
 import h5py
@@ -19,13 +18,9 @@ NAME = "mobilenet_2_5_224_tf_no_top.h5"
 
 
 @pytest.fixture
-def home(tmp_path, monkeypatch):
-    folder = tmp_path / "keras"
-    (folder / "models").mkdir(parents=True)
-    monkeypatch.setenv("KERAS_HOME", str(folder))
-    if config := sys.modules.get("keras.src.backend.config"):  # imported by another test, with its own idea of a home
-        monkeypatch.setattr(config, "_KERAS_DIR", str(folder))
-    return folder
+def home(keras_home):
+    (keras_home / "models").mkdir(parents=True)
+    return keras_home
 
 
 @pytest.fixture
