@@ -9,12 +9,12 @@ from automl import data as pictures
 from automl.data import Audit
 from automl.errors import SpaceError
 from automl.machine import machine, versions
-from automl.plan import Plan, make_plan
+from automl.planning import Plan, make_plan
 from automl.records import Epoch, TrialConfig, TrialResult
-from automl.search import events
-from automl.search.devices import place_workers
-from automl.search.folder import StudyFolder
-from automl.search.session import Outcome
+from automl.searches import events
+from automl.searches.devices import place_workers
+from automl.searches.folder import StudyFolder
+from automl.searches.outcome import Outcome
 from automl.space import SearchSpace, from_mapping, load
 from automl.study import Study, Trial
 
@@ -79,7 +79,7 @@ def search(
         time: Total search time, for example "2h" or seconds.
         workers: Number of workers.
         overrides: Further replacements, for example ["train.epochs=3"].
-        listener: Called with every event of `automl.search.events`; by default nothing is shown.
+        listener: Called with every event of `automl.searches.events`; by default nothing is shown.
 
     Returns:
         The study; `study.best` is the winner.
@@ -115,8 +115,8 @@ def run(space: SearchSpace, folder: StudyFolder, listen: events.Listener) -> Out
         As `search`.
     """
     from automl.results.leaderboard import LeaderboardWriter
-    from automl.search.executors.local import LocalExecutor
-    from automl.search.session import run_search
+    from automl.searches.executors.local import LocalExecutor
+    from automl.searches.session import run_search
 
     placement = place_workers(space.search.devices, space.search.workers, space.search.threads_per_worker)
 
@@ -176,7 +176,9 @@ def open_study(study: str | Path, studies_dir: str | Path = "studies") -> Study:
     return Study(StudyFolder.find(study, studies_dir))
 
 
-def plan(space: str | Path | Mapping[str, Any], data: str | Path | None = None, *, studies_dir: str | Path = "studies", **options: Any) -> Plan:
+def plan(
+    space: str | Path | Mapping[str, Any], data: str | Path | None = None, *, studies_dir: str | Path = "studies", **options: Any
+) -> Plan:
     """What a search would do, without doing it: parameters, budget, devices, disk, and what is missing.
 
     Args:

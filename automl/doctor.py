@@ -23,8 +23,8 @@ from automl.data import cache_dir
 from automl.data.sources.base import some
 from automl.models.facts import load_facts
 from automl.models.weights import keras_models_folder
-from automl.plan import free_bytes
-from automl.search.devices import find_gpus, place_workers
+from automl.planning import free_bytes
+from automl.searches.devices import find_gpus, place_workers
 
 TENSORFLOW_TIMEOUT_SECONDS = 180
 LITTLE_MEMORY = 4 << 30
@@ -267,7 +267,7 @@ def _cache() -> Check:
 
 def _studies(folder: Path) -> Check:
     # The storage knows where SQLite's write-ahead log is safe; it imports Optuna, which nothing else here needs.
-    from automl.search.storage import file_system, is_on_network
+    from automl.searches.storage import file_system, is_on_network
 
     place, free = folder.absolute(), free_bytes(folder.absolute())
     found = f"{place} on {file_system(place)}, {free / 1e9:.1f} GB free"

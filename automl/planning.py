@@ -18,17 +18,13 @@ from automl.export.artifacts import EXPORTERS
 from automl.models.facts import find_imagenet_file, load_facts
 from automl.models.weights import keras_models_folder
 from automl.records import Backbone, Choice, Domain, TrainConfig
-from automl.search.devices import Placement, place_workers
-from automl.search.folder import StudyFolder
+from automl.searches.devices import Placement, place_workers
+from automl.searches.folder import StudyFolder
+from automl.searches.rules import FIRST_DECIDED_STEP, SAMPLER_PACKAGES, STARTUP_TRIALS, warm_up_steps
 from automl.space import SearchSpace
 from automl.space.domains import size
 from automl.training.phases import plan_phases
 
-SAMPLER_PACKAGES = {"cmaes": ("cmaes",), "gp": ("torch", "scipy"), "qmc": ("scipy",)}
-"""What some samplers need beyond the base installation; a test keeps it equal to what the search itself asks for."""
-
-FIRST_DECIDED_STEP = 3
-STARTUP_TRIALS = 5
 TRIALS_PER_BRACKET = 40
 FEW_VALIDATION_PICTURES = 100
 _MAX_OPTIONS_SHOWN = 8
@@ -195,7 +191,7 @@ def _pruner_options(space: SearchSpace) -> dict[str, Any]:
     pruner = space.search.pruner
     defaults: dict[str, Any] = {}
     if pruner.name in ("median", "percentile"):
-        defaults = {"n_startup_trials": STARTUP_TRIALS, "n_warmup_steps": space.epochs // 4}
+        defaults = {"n_startup_trials": STARTUP_TRIALS, "n_warmup_steps": warm_up_steps(space.epochs)}
     elif pruner.name == "hyperband":
         defaults = {"min_resource": 1, "max_resource": space.epochs, "reduction_factor": 3}
     elif pruner.name == "patient":

@@ -9,6 +9,7 @@ from pydantic import ValidationError
 from automl import data as pictures
 from automl.errors import SpaceError
 from automl.records import Decision, Epoch, TrialConfig, TrialResult
+from automl.searches.folder import StudyFolder
 
 
 def replay(config: str | Path | TrialConfig, out: Path | None, report: Callable[[Epoch], None] | None) -> TrialResult:
@@ -24,6 +25,7 @@ def replay(config: str | Path | TrialConfig, out: Path | None, report: Callable[
                 settings.path, folder=study, image_sizes=(settings.image_size,), resizes=(settings.resize,),
                 validation=settings.validation, test=settings.test, seed=loaded.seed,
             )  # fmt: skip
+        _use_threads_of(study)
         dataset = pictures.open_dataset(study, image_size=loaded.data.image_size, resize=loaded.data.resize)
 
         def listen(epoch: Epoch) -> Decision:
@@ -36,6 +38,17 @@ def replay(config: str | Path | TrialConfig, out: Path | None, report: Callable[
         loaded.save(target / "config.json")
         result: TrialResult = training.train(loaded, dataset, target, report=listen)
         return result
+
+
+def _use_threads_of(study: Path) -> None:
+    """Compute with as many threads as the search did, as far as this process still can choose."""
+    from automl.training.threads import use_threads
+
+    try:
+        use_threads(int(StudyFolder(study).read_manifest().get("threads_per_worker", 0)))
+    except RuntimeError:
+        # TensorFlow has computed already, in a notebook for example: its threads stay, and sums may differ in the last digit.
+        return
 
 
 def _read(path: Path) -> tuple[TrialConfig, Path | None]:

@@ -5,17 +5,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 from html import escape
 from pathlib import Path
-from typing import Any
-
-import pandas as pd
+from typing import TYPE_CHECKING, Any
 
 from automl.errors import StudyError
 from automl.records import Direction, TrialConfig, TrialResult
 from automl.results.leaderboard import flat, study_rows
-from automl.search.folder import StudyFolder
-from automl.search.owner import is_running, request_stop
-from automl.search.ranking import ranked
+from automl.searches.folder import StudyFolder
+from automl.searches.owner import is_running, request_stop
+from automl.searches.ranking import ranked
 from automl.space import SearchSpace, load
+
+if TYPE_CHECKING:
+    # Only a name for the reader: importing pandas costs more than a whole `automl validate`.
+    import pandas as pd
 
 LOG_TAIL_LINES = 20
 
@@ -79,6 +81,8 @@ class Study:
 
     def leaderboard(self) -> pd.DataFrame:
         """The leaderboard, one row a trial, a column for each parameter."""
+        import pandas as pd
+
         header, lines = flat(self.rows())
         return pd.DataFrame(lines, columns=header)
 
@@ -109,7 +113,9 @@ class Study:
         """
         order = ranked(self._folder.results(), self.direction)
         if not order:
-            raise StudyError(f"{self.folder}: expected at least one complete trial, but there is none; see `automl leaderboard {self.name}` for the reasons")
+            raise StudyError(
+                f"{self.folder}: expected at least one complete trial, but there is none; `automl leaderboard {self.name}` says why"
+            )
         return self.trial(order[0].number)
 
     def __repr__(self) -> str:
@@ -154,6 +160,8 @@ class Trial:
 
     def history(self) -> pd.DataFrame:
         """One row an epoch: epoch, phase, learning rate, training and validation metrics, seconds; empty before the first."""
+        import pandas as pd
+
         path = self.folder / "history.csv"
         return pd.read_csv(path) if path.is_file() else pd.DataFrame()
 

@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 
 from automl.records import Finished, FinishJob, PrepareJob, TrainJob
-from automl.search.worker import Channel, Handler, TrialInterrupted, connect, serve
+from automl.searches.worker import Channel, Handler, TrialInterrupted, connect, serve
 
 
 def train_trial(job: TrainJob, channel: Channel) -> Finished:
@@ -33,7 +33,7 @@ def fetch_weights(job: PrepareJob, channel: Channel) -> Finished:
 def finish_study(job: FinishJob, channel: Channel) -> Finished:
     """Check and export the winner, and read the test pictures."""
     from automl.export.winner import export_trial
-    from automl.search.folder import StudyFolder
+    from automl.searches.folder import StudyFolder
 
     content = export_trial(StudyFolder(Path(job.study)), job.number, job.formats, Path(job.out), read_test=True)
     return Finished(details=content)
@@ -45,11 +45,9 @@ HANDLERS: dict[str, Handler] = {"train": train_trial, "prepare": fetch_weights, 
 def main() -> None:
     """Connect first, so that a driver that ends during the import ends this process too; then import, then serve."""
     channel = connect()
-    import tensorflow as tf
+    from automl.training.threads import use_threads
 
-    threads = int(os.environ.get("AUTOML_THREADS", "0"))
-    tf.config.threading.set_intra_op_parallelism_threads(threads)
-    tf.config.threading.set_inter_op_parallelism_threads(threads)
+    use_threads(int(os.environ.get("AUTOML_THREADS", "0")))
     serve(channel, HANDLERS)
 
 

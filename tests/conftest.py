@@ -8,6 +8,7 @@ instead; `imports` stands for every skip because a package is missing.
 import os
 import shutil
 import subprocess
+import sys
 from collections.abc import Generator
 from pathlib import Path
 
@@ -79,6 +80,16 @@ def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Generator[Path]:
         patch.setenv("AUTOML_CACHE_DIR", str(folder))
         patch.setenv("TF_CPP_MIN_LOG_LEVEL", os.environ.get("TF_CPP_MIN_LOG_LEVEL", "3"))
         yield folder
+
+
+@pytest.fixture
+def keras_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty KERAS_HOME. Keras reads the variable when it is imported, which an earlier test in this process may have done."""
+    folder = tmp_path / "keras"
+    monkeypatch.setenv("KERAS_HOME", str(folder))
+    if "keras.src.backend.config" in sys.modules:
+        monkeypatch.setattr(sys.modules["keras.src.backend.config"], "_KERAS_DIR", str(folder))
+    return folder
 
 
 def pytest_configure(config: pytest.Config) -> None:

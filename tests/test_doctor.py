@@ -5,7 +5,7 @@ import pytest
 from packaging.requirements import Requirement
 
 from automl import doctor
-from automl.search.devices import Gpu
+from automl.searches.devices import Gpu
 
 
 def finished(code=0, out="", err=""):
@@ -80,7 +80,7 @@ def test_requirements_are_found_in_a_checkout_too():
 
 @pytest.mark.parametrize(("system", "status"), [("ext4", "ok"), ("nfs4", "warning")])
 def test_a_network_file_system_is_said_with_what_follows(tmp_path, monkeypatch, system, status):
-    monkeypatch.setattr("automl.search.storage.file_system", lambda path: system)
+    monkeypatch.setattr("automl.searches.storage.file_system", lambda path: system)
     monkeypatch.setattr(doctor, "free_bytes", lambda path: 100 << 30)
     check = doctor._studies(tmp_path)
     assert check.status == status
@@ -100,11 +100,10 @@ def test_a_place_that_cannot_be_written(tmp_path, monkeypatch):
     assert doctor._studies(tmp_path / "file" / "studies").status == "problem"
 
 
-def test_weights_that_are_here(tmp_path, monkeypatch):
-    monkeypatch.setenv("KERAS_HOME", str(tmp_path))
-    (tmp_path / "models").mkdir()
+def test_weights_that_are_here(keras_home):
+    (keras_home / "models").mkdir(parents=True)
     assert doctor._weights().found.startswith("none in ")
-    (tmp_path / "models" / "mobilenet_2_5_128_tf_no_top.h5").write_text("")
+    (keras_home / "models" / "mobilenet_2_5_128_tf_no_top.h5").write_text("")
     assert doctor._weights().found.endswith("for MobileNet")
 
 

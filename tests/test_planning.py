@@ -7,17 +7,14 @@ import pytest
 from PIL import Image
 
 from automl.errors import DataError
-from automl.plan import SAMPLER_PACKAGES, describe_domain, last_decided_step, make_plan
+from automl.planning import describe_domain, last_decided_step, make_plan
 from automl.records import Choice, FloatRange, IntRange, TrialResult
-from automl.search import sampling
-from automl.search.folder import StudyFolder
-from automl.search.ledger import FIRST_DECIDED_STEP
+from automl.searches.folder import StudyFolder
 from automl.space import SearchSpace, from_mapping
 
 
 @pytest.fixture(autouse=True)
-def own_homes(tmp_path, monkeypatch):
-    monkeypatch.setenv("KERAS_HOME", str(tmp_path / "keras"))
+def own_homes(tmp_path, monkeypatch, keras_home):
     monkeypatch.setenv("AUTOML_CACHE_DIR", str(tmp_path / "cache"))
 
 
@@ -98,11 +95,6 @@ def test_missing_packages(tmp_path, monkeypatch):
         "search.sampler: cmaes needs cmaes; run `pip install 'automl[samplers]'`",
         "export.formats: onnx needs onnx and tf2onnx and onnxruntime; run `pip install 'automl[export]'`",
     )
-
-
-def test_what_is_known_of_samplers_and_pruning_is_what_the_search_does():
-    assert sampling._EXTRAS == SAMPLER_PACKAGES
-    assert FIRST_DECIDED_STEP == 3
 
 
 @pytest.mark.parametrize(
@@ -193,7 +185,7 @@ def test_domains_in_words(domain, words):
 
 
 def test_a_plan_imports_nothing_heavy():
-    code = "import sys, automl.plan; print(sorted(set(sys.modules) & {'keras', 'tensorflow', 'optuna', 'pandas'}))"
+    code = "import sys, automl.planning; print(sorted(set(sys.modules) & {'keras', 'tensorflow', 'optuna', 'pandas'}))"
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=Path(__file__).parents[1], capture_output=True, text=True, timeout=60, check=True
     )

@@ -9,7 +9,7 @@ from rich.text import Text
 from automl.cli.console import duration, printable
 from automl.cli.plainly import describe_message
 from automl.cli.scoreboard import Scoreboard, Snapshot, WorkerLine, describe_end, describe_step
-from automl.search import events
+from automl.searches import events
 
 REFRESHES_PER_SECOND = 4
 BAR_WIDTH = 24

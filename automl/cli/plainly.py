@@ -2,7 +2,7 @@
 
 from automl.cli.console import duration, say
 from automl.cli.scoreboard import Scoreboard, describe_end, describe_step
-from automl.search import events
+from automl.searches import events
 
 
 class PlainLines:

@@ -7,7 +7,7 @@ from automl import api
 from automl.cli.console import Column, duration, out_console, plural, print_line, size, table, to_json
 from automl.cli.console import show as show_listing
 from automl.cli.options import Format, Given
-from automl.plan import Plan
+from automl.planning import Plan
 
 _COLUMNS = [
     Column("parameter", lambda row: row["name"]),

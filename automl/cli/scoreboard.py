@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 from automl.records import Direction, TrialResult
-from automl.search import events
+from automl.searches import events
 
 STEPS = {
     "read": "reading the pictures",

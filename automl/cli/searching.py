@@ -19,7 +19,7 @@ def search(space: Annotated[Path, typer.Option("--space", metavar="FILE", help="
     """
     from automl import api
     from automl.cli import summary, watching
-    from automl.search.folder import StudyFolder
+    from automl.searches.folder import StudyFolder
 
     loaded = api.load_space(space, given.data, **given.budget())
     folder = StudyFolder(given.studies_dir / loaded.study)

@@ -8,7 +8,7 @@ from automl.api import Study
 from automl.cli import ranking
 from automl.cli.console import print_line, say, with_interval
 from automl.cli.options import Format, command_line
-from automl.search.session import Outcome
+from automl.searches.outcome import Outcome
 
 TOP = 5
 ENDINGS = {

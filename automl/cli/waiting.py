@@ -5,10 +5,10 @@ import time
 
 from automl.api import Study
 from automl.cli.console import print_line, say
-from automl.search.dashboard import free_port
-from automl.search.dashboard import serve_dashboard as serve
-from automl.search.folder import StudyFolder
-from automl.search.storage import storage_url
+from automl.searches.dashboard import free_port
+from automl.searches.dashboard import serve_dashboard as serve
+from automl.searches.folder import StudyFolder
+from automl.searches.storage import storage_url
 
 POLL_SECONDS = 0.3
 

@@ -6,8 +6,8 @@ from automl.cli.console import message_console
 from automl.cli.live import LiveView
 from automl.cli.plainly import PlainLines
 from automl.cli.scoreboard import Scoreboard
-from automl.search.folder import StudyFolder
-from automl.search.ranking import ranked
+from automl.searches.folder import StudyFolder
+from automl.searches.ranking import ranked
 from automl.space import SearchSpace
 
 

@@ -76,7 +76,8 @@ def _write_and_compare(exporter: Exporter, model: Any, samples: Images, expected
     except ExportError:
         raise
     except Exception as error:  # the seam to four converters, each with errors of its own
-        raise ExportError(f"{exporter.name}: expected this model to be written and read back, but got {type(error).__name__}: {error}") from error
+        told = f"{type(error).__name__}: {error}"
+        raise ExportError(f"{exporter.name}: expected this model to be written and read back, but got {told}") from error
     difference = float(np.max(np.abs(found - expected)))
     if not difference <= TOLERANCE:
         raise ExportError(

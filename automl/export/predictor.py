@@ -71,7 +71,9 @@ def _find(path: Path) -> Path:
     for name in names:
         if (path / name).exists():
             return path / name
-    raise ExportError(f"{path}: expected an exported model ({', '.join(names)}) or a folder with one, but found none; `automl export STUDY` writes one")
+    raise ExportError(
+        f"{path}: expected an exported model ({', '.join(names)}) or a folder with one, but found none; `automl export STUDY` writes one"
+    )
 
 
 def _details(folder: Path) -> dict[str, Any]:
@@ -90,7 +92,8 @@ def _runner(artifact: Path) -> tuple[Callable[[Images], Probabilities], int | No
         try:
             model = keras.models.load_model(artifact, compile=False, safe_mode=True)
         except (ValueError, OSError, TypeError) as error:
-            raise ExportError(f"{artifact}: expected a model that Keras loads in safe mode, but got: {str(error).splitlines()[0]}") from None
+            first = str(error).splitlines()[0]
+            raise ExportError(f"{artifact}: expected a model that Keras loads in safe mode, but got: {first}") from None
         return (lambda images: np.asarray(model.predict_on_batch(images), dtype=np.float32)), model.input_shape[1]
     for exporter in EXPORTERS.values():
         if Path(exporter.filename).suffix == artifact.suffix:

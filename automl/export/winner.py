@@ -16,7 +16,7 @@ from automl.export.artifacts import write_artifacts
 from automl.records import TrialConfig, TrialResult, write_atomically
 from automl.results.evaluation import evaluate, predict_pictures
 from automl.results.leaderboard import weights_file
-from automl.search.folder import StudyFolder
+from automl.searches.folder import StudyFolder
 from automl.training import load_trial, metrics, train
 
 SAMPLES = 32
@@ -31,7 +31,7 @@ def export_trial(folder: StudyFolder, number: int, formats: Sequence[str], out: 
         number: A complete trial.
         formats: Names of formats.
         out: Where the artifacts, labels.txt and metrics.json go.
-        read_test: Whether the test pictures may be read, which is written into the manifest.
+        read_test: Whether the test pictures may be read if they were not for this trial; it is written into the manifest.
 
     Returns:
         The content of metrics.json.
@@ -41,7 +41,8 @@ def export_trial(folder: StudyFolder, number: int, formats: Sequence[str], out: 
     """
     config, result = folder.config(number), folder.result(number)
     if config is None or result is None or result.outcome != "complete":
-        raise ExportError(f"{folder.trial(number)}: expected a complete trial, but it is {result.outcome if result else 'unfinished or missing'}")
+        state = result.outcome if result else "unfinished or missing"
+        raise ExportError(f"{folder.trial(number)}: expected a complete trial, but it is {state}")
     dataset = open_dataset(folder.path, image_size=config.data.image_size, resize=config.data.resize)
     replayed = not weights_file(folder, number).is_file()
     if replayed:
@@ -62,8 +63,11 @@ def export_trial(folder: StudyFolder, number: int, formats: Sequence[str], out: 
         "classes": list(dataset.classes),
         "params": result.params,
     }
-    if read_test and len(dataset.test):
-        content["test"] = _read_test(model, dataset, config, folder)
+    reading = _earlier_reading(folder, number)
+    if reading is None and read_test and len(dataset.test):
+        reading = _read_test(model, dataset, config, folder)
+    if reading is not None:
+        content["test"] = {name: reading[name] for name in ("metrics", "interval", "pictures")}
     samples, _ = dataset.validation.batch(np.arange(min(SAMPLES, len(dataset.validation))))
     content["differences"] = write_artifacts(model, dataset.classes, samples, formats, out)
     write_atomically(out / "metrics.json", json.dumps(content, indent=2) + "\n")
@@ -104,6 +108,18 @@ def _check_reload(model: Any, dataset: Dataset, config: TrialConfig, result: Tri
 def _read_test(model: Any, dataset: Dataset, config: TrialConfig, folder: StudyFolder) -> dict[str, Any]:
     """Metrics on the test pictures; the reading is written down, since test pictures may never influence a choice."""
     evaluation = evaluate(model, dataset.test, config.metric)
-    reading = {"trial": config.number, "at": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"), "pictures": evaluation.pictures}
+    reading = {
+        "trial": config.number,
+        "at": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        "pictures": evaluation.pictures,
+        "metrics": evaluation.metrics,
+        "interval": evaluation.interval,
+    }
     folder.update_manifest(test_readings=[*folder.read_manifest().get("test_readings", []), reading])
-    return {"metrics": evaluation.metrics, "interval": evaluation.interval, "pictures": evaluation.pictures}
+    return reading
+
+
+def _earlier_reading(folder: StudyFolder, number: int) -> dict[str, Any] | None:
+    """What the test pictures said of this trial, if they were read for it before; they are not read twice."""
+    readings: list[dict[str, Any]] = folder.read_manifest().get("test_readings", [])
+    return next((reading for reading in readings if reading["trial"] == number), None)

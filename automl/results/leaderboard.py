@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from automl.records import Direction, TrialConfig, TrialResult, write_atomically
-from automl.search.events import SearchEnded, SearchEvent, Told
-from automl.search.folder import StudyFolder
-from automl.search.ranking import ranked
+from automl.searches.events import SearchEnded, SearchEvent, Told
+from automl.searches.folder import StudyFolder
+from automl.searches.ranking import ranked
 
 COLUMNS = (
     "rank", "trial", "state", "value", "low", "high", "epochs", "best_epoch", "seconds",
@@ -32,8 +32,12 @@ def leaderboard(results: Iterable[TrialResult], direction: Direction, unfinished
     order = {"complete": 0, "pruned": 1, "failed": 2}
     rest = sorted((r for r in results if r.number not in ranks), key=lambda r: (order[r.outcome], r.number))
     rows = [_row(result, ranks.get(result.number)) for result in [*best_first, *rest]]
-    rows += [{**dict.fromkeys(COLUMNS), "trial": config.number, "state": "unfinished", "retry_of": config.retry_of, "params": config.params} for config in unfinished]
-    return rows
+    return [*rows, *map(_unfinished_row, unfinished)]
+
+
+def _unfinished_row(config: TrialConfig) -> dict[str, Any]:
+    known = {"trial": config.number, "state": "unfinished", "retry_of": config.retry_of, "params": config.params}
+    return {**dict.fromkeys(COLUMNS), **known}
 
 
 def _row(result: TrialResult, rank: int | None) -> dict[str, Any]:

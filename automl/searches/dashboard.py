@@ -5,8 +5,8 @@ import socket
 import optuna_dashboard
 
 from automl.errors import StudyError
-from automl.search.folder import StudyFolder
-from automl.search.storage import open_storage
+from automl.searches.folder import StudyFolder
+from automl.searches.storage import open_storage
 
 
 def free_port(wanted: int | None) -> int:

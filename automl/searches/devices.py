@@ -114,7 +114,8 @@ def place_workers(
         missing = [str(index) for index in devices if str(index) not in known]
         if missing:
             raise SpaceError(
-                f"search.devices: expected GPUs of this machine ({', '.join(known) or 'it has none'}), but got {', '.join(missing)}; use auto or cpu"
+                f"search.devices: expected GPUs of this machine ({', '.join(known) or 'it has none'}), but got {', '.join(missing)}; "
+                f"use auto or cpu"
             )
         gpus = tuple(known[str(index)] for index in devices)
     cores = _cores()

@@ -3,7 +3,6 @@
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
 
 from automl.errors import SearchFailedError, WeightsError
 from automl.records import (
@@ -20,17 +19,16 @@ from automl.records import (
     TrainJob,
     TrialResult,
 )
-from automl.search import events
-from automl.search.executors.base import Executor, ExecutorEvent, Lost, Received
-from automl.search.ledger import Ledger, OpenTrial
-from automl.search.owner import Owner
+from automl.searches import events
+from automl.searches.executors.base import Executor, ExecutorEvent, Lost, Received
+from automl.searches.ledger import Ledger, OpenTrial
+from automl.searches.outcome import Ending
+from automl.searches.owner import Owner
 
 MAX_WORKER_DEATHS = 3
 ALIKE_AT_FIRST = 3
 ALIKE_WINDOW = 20
 POLL_SECONDS = 0.5
-
-Ending = Literal["trials", "time", "exhausted", "interrupted"]
 
 
 @dataclass

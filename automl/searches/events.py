@@ -104,7 +104,18 @@ class Notice:
 
 
 SearchEvent = (
-    SearchStarted | Asked | TrialStarted | Progressed | Reported | ResultReceived | Told | WorkerLost | Stopping | SearchEnded | Preparing | Notice
+    SearchStarted
+    | Asked
+    | TrialStarted
+    | Progressed
+    | Reported
+    | ResultReceived
+    | Told
+    | WorkerLost
+    | Stopping
+    | SearchEnded
+    | Preparing
+    | Notice
 )
 Listener = Callable[[SearchEvent], None]
 

@@ -44,7 +44,8 @@ class StudyFolder:
             if (candidate / "space.yaml").is_file():
                 return cls(candidate.resolve())
         found = sorted(path.parent.name for path in Path(studies_dir).glob("*/space.yaml"))
-        known = f"studies here: {', '.join(found)}" if found else f"there is no study under {studies_dir} yet; start one with `automl search`"
+        none_yet = f"there is no study under {studies_dir} yet; start one with `automl search`"
+        known = f"studies here: {', '.join(found)}" if found else none_yet
         raise StudyError(f"{study}: expected a study's folder or its name under {studies_dir}, but found none; {known}")
 
     def trial(self, number: int) -> Path:

@@ -9,14 +9,12 @@ import optuna
 from optuna.trial import FrozenTrial, TrialState
 
 from automl.records import Domain, Epoch, Scalar, TrialConfig, TrialResult
-from automl.search.folder import StudyFolder
-from automl.search.pruning import build_pruner
-from automl.search.sampling import NumberedSampler, distribution, seed_for, suggest_value
-from automl.search.storage import open_optuna_study, retried
+from automl.searches.folder import StudyFolder
+from automl.searches.pruning import build_pruner
+from automl.searches.rules import FIRST_DECIDED_STEP
+from automl.searches.sampling import NumberedSampler, distribution, seed_for, suggest_value
+from automl.searches.storage import open_optuna_study, retried
 from automl.space import SearchSpace, start_values, suggest
-
-FIRST_DECIDED_STEP = 3
-"""No pruning decision in the first two epochs of a phase."""
 
 
 @dataclass
@@ -124,9 +122,16 @@ class Ledger:
         reason = "its folder was lost; this line is from the database"
         steps = trial.intermediate_values
         result = TrialResult.model_validate(
-            {"number": trial.number, "outcome": trial.user_attrs.get("outcome", outcome), "reason": reason, "value": trial.value,
-             "cause": "machine" if outcome == "failed" else None, "epochs": max(steps, default=0), "params": trial.params,
-             "counted": trial.user_attrs.get("counted", True)}
+            {
+                "number": trial.number,
+                "outcome": trial.user_attrs.get("outcome", outcome),
+                "reason": reason,
+                "value": trial.value,
+                "cause": "machine" if outcome == "failed" else None,
+                "epochs": max(steps, default=0),
+                "params": trial.params,
+                "counted": trial.user_attrs.get("counted", True),
+            }
         )
         folder = self.folder.trial(trial.number)
         folder.mkdir(parents=True, exist_ok=True)

@@ -12,7 +12,7 @@ from filelock import FileLock, Timeout
 
 from automl.errors import StudyError
 from automl.records import write_atomically
-from automl.search.folder import StudyFolder
+from automl.searches.folder import StudyFolder
 
 HEARTBEAT_SECONDS = 5.0
 
@@ -86,7 +86,8 @@ class Owner:
 
     def write(self) -> None:
         """Write owner.json now."""
-        content = {"host": socket.gethostname(), **process_identity(os.getpid()), "seconds": round(self.seconds, 3), "workers": self._workers}
+        who = {"host": socket.gethostname(), **process_identity(os.getpid())}
+        content = {**who, "seconds": round(self.seconds, 3), "workers": self._workers}
         write_atomically(self.folder.owner, json.dumps(content, indent=2) + "\n")
         self._written = time.monotonic()
 

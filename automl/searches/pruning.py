@@ -7,6 +7,7 @@ import optuna
 from optuna.pruners import BasePruner
 
 from automl.errors import SpaceError
+from automl.searches.rules import STARTUP_TRIALS, warm_up_steps
 
 
 def build_pruner(name: str, options: Mapping[str, Any], epochs: int) -> BasePruner:
@@ -14,14 +15,14 @@ def build_pruner(name: str, options: Mapping[str, Any], epochs: int) -> BasePrun
 
     Args:
         name: median, percentile, halving, hyperband, patient or none.
-        options: Optuna's arguments of that pruner. `patient` takes `wrapped`, another pruner's name, beside `patience`.
+        options: Optuna's arguments of that pruner. `patient` takes `wrapped_pruner`, another pruner's name.
         epochs: Length of a trial, from which warm-up and resources follow.
 
     Raises:
         SpaceError: The pruner refuses its options.
     """
     pruners = optuna.pruners
-    warm_up = {"n_startup_trials": 5, "n_warmup_steps": epochs // 4}
+    warm_up = {"n_startup_trials": STARTUP_TRIALS, "n_warmup_steps": warm_up_steps(epochs)}
     builders: dict[str, Callable[[dict[str, Any]], BasePruner]] = {
         "none": lambda given: pruners.NopPruner(),
         "median": lambda given: pruners.MedianPruner(**(warm_up | given)),
@@ -37,6 +38,6 @@ def build_pruner(name: str, options: Mapping[str, Any], epochs: int) -> BasePrun
 
 
 def _patient(options: dict[str, Any], epochs: int) -> BasePruner:
-    wrapped = options.pop("wrapped", "median")
-    inner = None if wrapped == "none" else build_pruner(wrapped, {}, epochs)
+    wrapped = options.pop("wrapped_pruner", "median")
+    inner = None if wrapped is None else build_pruner(wrapped, {}, epochs)
     return optuna.pruners.PatientPruner(inner, **({"patience": max(1, epochs // 4)} | options))

@@ -13,9 +13,9 @@ from optuna.trial import FrozenTrial, TrialState
 
 from automl.errors import SpaceError
 from automl.records import Domain, FloatRange, IntRange, Scalar
+from automl.searches.rules import SAMPLER_PACKAGES
 
 _FRESH_SEED_EACH_TRIAL = {"tpe": True, "random": True, "grid": True, "cmaes": True, "gp": True, "qmc": False}
-_EXTRAS = {"cmaes": ("cmaes",), "gp": ("torch", "scipy"), "qmc": ("scipy",)}
 
 
 def seed_for(seed: int, number: int, purpose: str) -> int:
@@ -76,7 +76,7 @@ class NumberedSampler(BaseSampler):
     """
 
     def __init__(self, name: str, options: Mapping[str, Any], seed: int) -> None:
-        missing = [package for package in _EXTRAS.get(name, ()) if importlib.util.find_spec(package) is None]
+        missing = [package for package in SAMPLER_PACKAGES.get(name, ()) if importlib.util.find_spec(package) is None]
         if missing:
             raise SpaceError(
                 f"search.sampler: {name} needs {' and '.join(missing)}, which is not installed; "

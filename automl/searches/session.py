@@ -5,37 +5,19 @@ import signal
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from types import FrameType
 
 from automl.errors import SpaceError, StudyError
 from automl.records import Direction, Failed, Finished, FinishJob, TrialResult, write_atomically
-from automl.search import events
-from automl.search.driver import Driver, Ending, StopSwitch
-from automl.search.executors.base import Executor
-from automl.search.folder import StudyFolder
-from automl.search.ledger import Ledger
-from automl.search.owner import Owner
-from automl.search.ranking import ranked
+from automl.searches import events
+from automl.searches.driver import Driver, StopSwitch
+from automl.searches.executors.base import Executor
+from automl.searches.folder import StudyFolder
+from automl.searches.ledger import Ledger
+from automl.searches.outcome import Ending, Outcome
+from automl.searches.owner import Owner
+from automl.searches.ranking import ranked
 from automl.space import SearchSpace, difference, load
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """How a run of a search ended.
-
-    Attributes:
-        ending: "trials" when the total is reached, "time", "exhausted" (a grid), or "interrupted".
-        best: The winner, or None when no trial is complete.
-        export: Content of best/metrics.json when the winner was exported in this run.
-        export_problem: Why it was not, if it should have been.
-    """
-
-    ending: Ending
-    best: TrialResult | None
-    export: dict[str, object] | None = None
-    export_problem: str | None = None
-
 
 Attach = Callable[[Ledger, Direction], events.Listener]
 
@@ -136,9 +118,7 @@ def _winner(ledger: Ledger, space: SearchSpace) -> TrialResult | None:
     return next(iter(ranked(ledger.results.values(), space.search.resolved_direction)), None)
 
 
-def _finish(
-    driver: Driver, ledger: Ledger, space: SearchSpace, ending: Ending, formats: Sequence[str], listen: events.Listener
-) -> Outcome:
+def _finish(driver: Driver, ledger: Ledger, space: SearchSpace, ending: Ending, formats: Sequence[str], listen: events.Listener) -> Outcome:
     """Have the winner checked and exported, unless it is what best/ already holds."""
     best = _winner(ledger, space)
     folder = ledger.folder
@@ -153,7 +133,7 @@ def _finish(
     job = FinishJob(study=str(folder.path), number=best.number, formats=tuple(formats), out=str(folder.best))
     finished: Finished | None = driver.finish(job, problems.append)
     if finished is None:
-        return Outcome(ending, best, export_problem=problems[0].message if problems else "stopped before the export")
+        return Outcome(ending, best, export_problem=problems[0].message) if problems else Outcome("interrupted", best)
     folder.update_manifest(exported=wanted)
     return Outcome(ending, best, export=finished.details)
 

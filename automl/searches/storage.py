@@ -14,9 +14,11 @@ import sqlalchemy
 
 from automl.errors import StudyError
 from automl.records import Direction
-from automl.search.folder import StudyFolder
+from automl.searches.folder import StudyFolder
 
-NETWORK_FILE_SYSTEMS = frozenset({"nfs", "nfs4", "cifs", "smbfs", "smb2", "smb3", "lustre", "beegfs", "gpfs", "ceph", "glusterfs", "fuse.sshfs", "afs", "9p"})
+NETWORK_FILE_SYSTEMS = frozenset(
+    {"nfs", "nfs4", "cifs", "smbfs", "smb2", "smb3", "lustre", "beegfs", "gpfs", "ceph", "glusterfs", "fuse.sshfs", "afs", "9p"}
+)
 RETRY_SECONDS = 600.0
 Result = TypeVar("Result")
 
@@ -69,9 +71,11 @@ def open_storage(folder: StudyFolder, storage: str | None) -> optuna.storages.RD
     try:
         return optuna.storages.RDBStorage(url, engine_kwargs=options)
     except ImportError as error:
-        raise StudyError(f"search.storage: {url} needs a database driver that is not installed ({error.__cause__ or error}); install it with pip") from None
+        driver = error.__cause__ or error
+        raise StudyError(f"search.storage: {url} needs a database driver that is not installed ({driver}); install it with pip") from None
     except (sqlalchemy.exc.SQLAlchemyError, sqlite3.Error, RuntimeError) as error:
-        raise StudyError(f"{url}: expected a database that can be opened, but got: {_first_line(error)}. {_way_out(folder, storage)}") from None
+        told = _first_line(error)
+        raise StudyError(f"{url}: expected a database that can be opened, but got: {told}. {_way_out(folder, storage)}") from None
 
 
 def open_optuna_study(folder: StudyFolder, storage: str | None, direction: Direction, metric: str) -> optuna.Study:
@@ -98,7 +102,8 @@ def retried(call: Callable[[], Result], *, notice: Callable[[str], None], second
             cause = _first_line(error.__cause__ or error)
             if time.monotonic() + pause > deadline:
                 raise StudyError(
-                    f"the study's database could not be written for {seconds:.0f} s: {cause}. Nothing that finished is lost; run the same command again"
+                    f"the study's database could not be written for {seconds:.0f} s: {cause}. "
+                    f"Nothing that finished is lost; run the same command again"
                 ) from error
             if pause >= 1.0:
                 notice(f"the study's database is busy or away ({cause}); trying again")

@@ -25,7 +25,7 @@ class Channel(Protocol):
         """Say how far an epoch is."""
 
 
-class TrialInterrupted(Exception):
+class TrialInterrupted(Exception):  # noqa: N818 - not an error, as KeyboardInterrupt is none
     """Raised by a handler when it has stopped because the driver said so; no result was written."""
 
 

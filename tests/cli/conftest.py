@@ -19,11 +19,10 @@ def space_file(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., Any]:
+def run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, keras_home: Path) -> Callable[..., Any]:
     """`automl WORD...` in an empty folder, in this process; a crash fails the test instead of becoming an exit code."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("AUTOML_CACHE_DIR", str(tmp_path / "cache"))
-    monkeypatch.setenv("KERAS_HOME", str(tmp_path / "keras"))
 
     def call(*words: object) -> Any:
         found = CliRunner().invoke(app, [str(word) for word in words])

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from automl.records import TrialConfig, TrialResult
-from automl.search.folder import StudyFolder
+from automl.searches.folder import StudyFolder
 from automl.space import load
 
 SPACE = """

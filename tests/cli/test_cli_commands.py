@@ -9,7 +9,7 @@ from automl.cli import catalogue, models, trial_page
 from automl.cli.main import app
 from automl.doctor import Check
 from automl.records import TrialResult
-from automl.search.owner import Owner
+from automl.searches.owner import Owner
 
 HISTORY = "epoch,phase,learning_rate,loss,val_accuracy,val_loss,seconds\n"
 
@@ -142,7 +142,7 @@ def test_dashboard_ends_quietly_on_ctrl_c(run, tmp_path, monkeypatch):
     def interrupted(folder, storage, port):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("automl.search.dashboard.serve_dashboard", interrupted)
+    monkeypatch.setattr("automl.searches.dashboard.serve_dashboard", interrupted)
     monkeypatch.setattr("automl.cli.waiting.serve", interrupted, raising=False)
     found = run("dashboard", "s")
     assert found.exit_code == 0

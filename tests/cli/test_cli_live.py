@@ -10,7 +10,7 @@ from automl.cli.live import LiveView, render
 from automl.cli.plainly import PlainLines
 from automl.cli.scoreboard import Scoreboard
 from automl.records import Epoch, Progress, TrialResult
-from automl.search import events
+from automl.searches import events
 
 
 class Clock:

@@ -12,8 +12,8 @@ import pytest
 from made_studies import complete, write_study
 
 from automl.errors import SearchFailedError, WeightsError
-from automl.search import events
-from automl.search.session import Outcome
+from automl.searches import events
+from automl.searches.session import Outcome
 
 ROOT = Path(__file__).parents[2]
 

@@ -9,9 +9,9 @@ import pytest
 
 import automl
 from automl.records import Ready
-from automl.search.devices import find_gpus, place_workers
-from automl.search.executors.base import Received
-from automl.search.executors.local import LocalExecutor
+from automl.searches.devices import find_gpus, place_workers
+from automl.searches.executors.base import Received
+from automl.searches.executors.local import LocalExecutor
 
 pytestmark = [pytest.mark.gpu, pytest.mark.slow]
 

@@ -3,9 +3,9 @@ import csv
 from automl.records import TrialConfig, TrialResult
 from automl.results import leaderboard as module
 from automl.results.leaderboard import LeaderboardWriter, flat, leaderboard, study_rows, to_csv
-from automl.search.events import SearchEnded, Told
-from automl.search.folder import StudyFolder
-from automl.search.ranking import ranked
+from automl.searches.events import SearchEnded, Told
+from automl.searches.folder import StudyFolder
+from automl.searches.ranking import ranked
 
 
 def result(number, value=None, outcome="complete", loss=0.5, **fields):

@@ -14,10 +14,10 @@ from pathlib import Path
 from automl.errors import AutoMLError
 from automl.records import TrialConfig
 from automl.results.leaderboard import LeaderboardWriter
-from automl.search import events
-from automl.search.executors.local import LocalExecutor
-from automl.search.folder import StudyFolder
-from automl.search.session import run_search
+from automl.searches import events
+from automl.searches.executors.local import LocalExecutor
+from automl.searches.folder import StudyFolder
+from automl.searches.session import run_search
 from automl.space import from_mapping
 
 FAKE_WORKER = (sys.executable, str(Path(__file__).with_name("fake_trainer.py")))

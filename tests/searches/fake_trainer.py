@@ -14,7 +14,7 @@ import sys
 from pathlib import Path
 
 from automl.records import Epoch, Finished, FinishJob, PrepareJob, Progress, TrainJob, TrialResult
-from automl.search.worker import Channel, TrialInterrupted, connect, serve
+from automl.searches.worker import Channel, TrialInterrupted, connect, serve
 
 
 def value_of(learning_rate: float, step: int, epochs: int) -> float:
@@ -54,7 +54,14 @@ def ended(job: TrainJob, **fields: object) -> TrialResult:
     """A result that is on disk."""
     config = job.config
     result = TrialResult.model_validate(
-        {"number": config.number, "attempt": job.attempt, "params": config.params, "seed": config.seed, "retry_of": config.retry_of, **fields}
+        {
+            "number": config.number,
+            "attempt": job.attempt,
+            "params": config.params,
+            "seed": config.seed,
+            "retry_of": config.retry_of,
+            **fields,
+        }
     )
     folder = Path(job.folder)
     folder.mkdir(parents=True, exist_ok=True)

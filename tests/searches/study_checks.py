@@ -9,7 +9,7 @@ from pathlib import Path
 
 import optuna
 
-from automl.search.folder import StudyFolder
+from automl.searches.folder import StudyFolder
 
 DRIVE = Path(__file__).with_name("drive.py")
 STATES = {"complete": "COMPLETE", "pruned": "PRUNED", "failed": "FAIL"}

@@ -6,10 +6,10 @@ import optuna
 import pytest
 
 from automl.errors import StudyError
-from automl.search import storage
-from automl.search.dashboard import free_port
-from automl.search.folder import StudyFolder
-from automl.search.storage import open_optuna_study, retried
+from automl.searches import storage
+from automl.searches.dashboard import free_port
+from automl.searches.folder import StudyFolder
+from automl.searches.storage import open_optuna_study, retried
 
 
 @pytest.fixture

@@ -4,8 +4,8 @@ import stat
 import pytest
 
 from automl.errors import SpaceError
-from automl.search import devices
-from automl.search.devices import Gpu, place_workers, visible_gpus
+from automl.searches import devices
+from automl.searches.devices import Gpu, place_workers, visible_gpus
 
 ROWS = [["0", "GPU-aaa", "A100", "40960"], ["1", "GPU-bbb", "A100", "40960"], ["2", "GPU-ccc", "T4", "16384"]]
 
@@ -55,7 +55,9 @@ def test_cpu_hides_the_gpus(two_gpus):
     assert placement.threads == 4
 
 
-@pytest.mark.parametrize(("workers", "threads", "expected"), [("auto", "auto", (2, 4)), (1, "auto", (1, 8)), (3, "auto", (3, 2)), (2, 1, (2, 1))])
+@pytest.mark.parametrize(
+    ("workers", "threads", "expected"), [("auto", "auto", (2, 4)), (1, "auto", (1, 8)), (3, "auto", (3, 2)), (2, 1, (2, 1))]
+)
 def test_workers_divide_the_cores(no_gpu, workers, threads, expected):
     placement = place_workers("auto", workers, threads)
     assert (placement.workers, placement.threads) == expected

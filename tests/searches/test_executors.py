@@ -9,9 +9,9 @@ import fake_trainer
 import pytest
 
 from automl.records import Answer, Epoch, Failed, Finished, Interrupted, PrepareJob, Progress, Ready, TrainJob, TrialConfig
-from automl.search.executors.base import Lost, Received
-from automl.search.executors.inline import InlineExecutor
-from automl.search.executors.local import LocalExecutor
+from automl.searches.executors.base import Lost, Received
+from automl.searches.executors.inline import InlineExecutor
+from automl.searches.executors.local import LocalExecutor
 
 FAKE_WORKER = (sys.executable, str(Path(fake_trainer.__file__)))
 
@@ -130,7 +130,7 @@ def test_lost_worker_is_replaced(tmp_path, monkeypatch, do, words):
         until(executor, Ready)
         (pid,) = executor.pids()
         executor.submit(0, job(tmp_path))
-        lost = [event for event in until(executor, Lost) if isinstance(event, Lost)][0]
+        lost = next(event for event in until(executor, Lost) if isinstance(event, Lost))
         assert words in lost.reason
         assert lost.was_ready
         until(executor, Ready)

@@ -11,7 +11,7 @@ import psutil
 import pytest
 from study_checks import check_study, database_trials, drive, runs, start_drive
 
-from automl.search.folder import StudyFolder
+from automl.searches.folder import StudyFolder
 
 TOTAL = 6
 

@@ -3,9 +3,9 @@ import pytest
 
 from automl.errors import SpaceError
 from automl.records import Choice, FloatRange, IntRange
-from automl.search import sampling
-from automl.search.pruning import build_pruner
-from automl.search.sampling import NumberedSampler, distribution, seed_for, suggest_value
+from automl.searches import sampling
+from automl.searches.pruning import build_pruner
+from automl.searches.sampling import NumberedSampler, distribution, seed_for, suggest_value
 
 DOMAINS = {
     "rate": FloatRange(low=1e-5, high=1e-1, log=True),
@@ -98,7 +98,7 @@ def test_wrong_options_are_one_clear_error():
         ("percentile", {"percentile": 50.0}, optuna.pruners.PercentilePruner),
         ("halving", {"min_resource": 2}, optuna.pruners.SuccessiveHalvingPruner),
         ("hyperband", {"reduction_factor": 4}, optuna.pruners.HyperbandPruner),
-        ("patient", {"patience": 2, "wrapped": "percentile"}, optuna.pruners.PatientPruner),
+        ("patient", {"patience": 2, "wrapped_pruner": "percentile"}, optuna.pruners.PatientPruner),
         ("none", {}, optuna.pruners.NopPruner),
     ],
 )

@@ -10,11 +10,11 @@ from study_checks import check_study, database_trials
 from automl.errors import SearchFailedError, StudyError
 from automl.records import FinishJob
 from automl.results.leaderboard import LeaderboardWriter
-from automl.search import events
-from automl.search.executors.inline import InlineExecutor
-from automl.search.folder import StudyFolder
-from automl.search.owner import request_stop
-from automl.search.session import run_search
+from automl.searches import events
+from automl.searches.executors.inline import InlineExecutor
+from automl.searches.folder import StudyFolder
+from automl.searches.owner import request_stop
+from automl.searches.session import run_search
 from automl.space import from_mapping
 
 
@@ -162,7 +162,7 @@ def test_three_alike_failures_at_first_stop_the_search(search):
 
 def test_time_is_summed_over_runs(search, monkeypatch):
     clock = [0.0]
-    monkeypatch.setattr("automl.search.owner.time.monotonic", lambda: clock[0])
+    monkeypatch.setattr("automl.searches.owner.time.monotonic", lambda: clock[0])
 
     def pass_time(event):
         clock[0] += 10.0 if isinstance(event, events.Reported) else 0.0

@@ -69,5 +69,3 @@ class Executor(Protocol):
 
     def close(self) -> None:
         """End all workers at once. Running jobs are lost; calling it again does nothing."""
-
-

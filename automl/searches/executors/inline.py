@@ -6,8 +6,8 @@ import threading
 from collections.abc import Mapping
 
 from automl.records import Answer, Decision, Epoch, Progress, Ready, Record
-from automl.search.executors.base import AnyJob, ExecutorEvent, Received
-from automl.search.worker import Handler, run_job
+from automl.searches.executors.base import AnyJob, ExecutorEvent, Received
+from automl.searches.worker import Handler, run_job
 
 
 class InlineExecutor:

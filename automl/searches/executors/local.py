@@ -15,7 +15,7 @@ from pydantic import ValidationError
 
 from automl.errors import SearchFailedError
 from automl.records import Answer, Ready, Record, decode, encode
-from automl.search.executors.base import AnyJob, ExecutorEvent, Lost, Received
+from automl.searches.executors.base import AnyJob, ExecutorEvent, Lost, Received
 
 MAX_FAILED_STARTS = 3
 LOG_TAIL_BYTES = 2000
