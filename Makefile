@@ -50,7 +50,7 @@ clean:  ## remove the environment, caches and builds; studies stay
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 define tier
-started=$$SECONDS; echo "== $(1)"; $(BIN)/python -m pytest -n $(PROCESSES) --dist loadgroup -m '$(2)' $(PYTEST_ARGS); status=$$?; \
+started=$$SECONDS; echo "== $(1)"; $(BIN)/python -m pytest -n $(PROCESSES) --dist loadfile -m '$(2)' $(PYTEST_ARGS); status=$$?; \
 echo "== $(1): $$((SECONDS - started)) s"; exit $$status
 endef
 

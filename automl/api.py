@@ -1,5 +1,8 @@
 """The Python interface: the one place that joins search, results and export. The command line is a thin coat over it."""
 
+import filecmp
+import os
+import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -7,7 +10,7 @@ from typing import Any
 
 from automl import data as pictures
 from automl.data import Audit
-from automl.errors import SpaceError
+from automl.errors import DataError, SpaceError
 from automl.machine import machine, versions
 from automl.planning import Plan, make_plan
 from automl.records import Epoch, TrialConfig, TrialResult
@@ -72,7 +75,8 @@ def search(
     Args:
         space: A YAML file, or the same as a dict.
         data: Pictures instead of data.path: a path, a built-in's name, or arrays (x, y) with x uint8 of shape (n, height, width)
-            or (n, height, width, 3), or three such pairs ((x, y), (x_validation, y_validation), (x_test, y_test)).
+            or (n, height, width, 3); or two such pairs ((x, y), (x_test, y_test)), as Keras' data sets give them; or three,
+            ((x, y), (x_validation, y_validation), (x_test, y_test)).
         study: Name of the study; by default the file's name.
         studies_dir: Folder of the studies.
         trials: Total number of trials.
@@ -98,8 +102,7 @@ def search(
     if isinstance(data, tuple):
         loaded = load_space(space, "arrays.npz", **budget)
         folder = StudyFolder(Path(studies_dir) / loaded.study)
-        folder.path.mkdir(parents=True, exist_ok=True)
-        _store_arrays(folder.path / "arrays.npz", data)
+        _store_arrays(folder, data)
         loaded = load_space(space, folder.path / "arrays.npz", **budget)
     else:
         loaded = load_space(space, data, **budget)
@@ -153,18 +156,26 @@ def _ignore(event: events.SearchEvent) -> None:
     """The listener of a search that nobody watches."""
 
 
-def _store_arrays(path: Path, arrays: Arrays) -> None:
+def _store_arrays(folder: StudyFolder, arrays: Arrays) -> None:
     """Keep arrays that came from Python in the study, so that it can be continued and replayed without them."""
-    expected = "(x, y) or ((x, y), (x_validation, y_validation), (x_test, y_test))"
-    if arrays and all(isinstance(part, tuple) and len(part) == 2 for part in arrays) and len(arrays) <= 3:
-        (x, y), *others = arrays
-        validation = others[0] if others else None
-        test = others[1] if len(others) > 1 else None
+    are_pairs = all(isinstance(part, tuple) and len(part) == 2 for part in arrays)
+    if are_pairs and 2 <= len(arrays) <= 3:
+        (x, y), *validation, test = arrays
     elif len(arrays) == 2:
-        (x, y), validation, test = arrays, None, None
+        (x, y), validation, test = arrays, [], None
     else:
+        expected = "(x, y), ((x, y), (x_test, y_test)) or ((x, y), (x_validation, y_validation), (x_test, y_test))"
         raise SpaceError(f"data: expected {expected}, but got a tuple of {len(arrays)}")
-    pictures.write_arrays(path, x, y, validation=validation, test=test)
+    folder.path.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder.path, prefix=".arrays-") as temporary:
+        written = pictures.write_arrays(Path(temporary), x, y, validation=next(iter(validation), None), test=test)
+        stored = folder.path / written.name
+        if folder.numbers() and stored.is_file() and not filecmp.cmp(written, stored, shallow=False):
+            raise DataError(
+                f"{stored}: this study was started with other arrays, and its trials cannot be compared with new ones; "
+                f"expected the same, or another study name"
+            )
+        os.replace(written, stored)
 
 
 def open_study(study: str | Path, studies_dir: str | Path = "studies") -> Study:

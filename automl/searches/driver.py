@@ -33,9 +33,15 @@ POLL_SECONDS = 0.5
 
 @dataclass
 class StopSwitch:
-    """Set from outside, by Ctrl-C or `automl stop`, to end a search cleanly."""
+    """Set from outside, by Ctrl-C or `automl stop`, to end a search cleanly.
+
+    Attributes:
+        reason: Why the search is to end; None while it is not.
+        is_watched: Whether somebody looks at it. Before that there are no trials to end cleanly, and a signal ends all at once.
+    """
 
     reason: str | None = None
+    is_watched: bool = False
 
     def set(self, reason: str) -> None:
         """Ask for the end; the first reason is kept."""
@@ -68,6 +74,7 @@ class Driver:
             SearchFailedError: The trials fail alike, or the workers do.
             WeightsError: Pretrained weights cannot be had.
         """
+        self.stop.is_watched = True
         self.listen(events.SearchStarted(self.ledger.counted, self.settings.trials, self.executor.workers, self.owner.seconds_before))
         if self._budget_left():
             self._prepare()
@@ -82,12 +89,16 @@ class Driver:
             self.owner.beat()
 
     def finish(self, job: FinishJob, fallback: Callable[[Failed], None]) -> Finished | None:
-        """Run the job that checks and exports the winner on the first free worker; `fallback` hears why it failed."""
+        """Run the job that checks and exports the winner on the first free worker.
+
+        Returns:
+            None when it failed, which `fallback` hears, or when the search was stopped meanwhile.
+        """
         worker = self._await_idle()
         if worker is None:
             return None
         self.executor.submit(worker, job)
-        while True:
+        while not self._is_stopped():
             for event in self.executor.wait(POLL_SECONDS):
                 if isinstance(event, Received) and event.worker == worker and isinstance(event.message, Finished):
                     return event.message
@@ -98,6 +109,7 @@ class Driver:
                     fallback(Failed(error="ExportError", message=event.reason))
                     return None
             self.owner.beat()
+        return None
 
     # --- before the first trial --------------------------------------------------------------------------------------
 
@@ -112,7 +124,7 @@ class Driver:
             return
         self.executor.submit(worker, PrepareJob(backbones=backbones, weights=space.weights, image_sizes=space.image_sizes()))
         finished = False
-        while not finished:
+        while not finished and not self._is_stopped():
             for event in self.executor.wait(POLL_SECONDS):
                 mine = event.worker == worker
                 if mine and isinstance(event, Lost):
@@ -125,10 +137,9 @@ class Driver:
 
     def _await_idle(self) -> int | None:
         """The first worker that is ready, taken out of the idle ones; None when the search is to stop."""
-        while not self._idle and self.stop.reason is None:
+        while not self._idle and not self._is_stopped():
             for event in self.executor.wait(POLL_SECONDS):
                 self._note_ready(event)
-            self._look_at_stop_request()
         return self._idle.pop(0) if self._idle else None
 
     def _note_ready(self, event: ExecutorEvent) -> None:
@@ -142,17 +153,17 @@ class Driver:
     def _budget_left(self) -> bool:
         return self.ledger.counted + len(self._running) < self.settings.trials
 
-    def _look_at_stop_request(self) -> None:
+    def _is_stopped(self) -> bool:
         if self.owner.folder.stop_request.exists():
             self.stop.set("asked to by `automl stop`")
+        return self.stop.reason is not None
 
     def _check_budget(self) -> None:
-        self._look_at_stop_request()
         if self._ending is not None:
             return
-        if self.stop.reason is not None:
+        if self._is_stopped():
             self._ending = "interrupted"
-            self.listen(events.Stopping(self.stop.reason))
+            self.listen(events.Stopping(self.stop.reason or ""))
         elif self.settings.time is not None and self.owner.seconds >= self.settings.time:
             self._ending = "time"
             self.listen(events.Stopping(f"search.time of {self.settings.time:.0f} s is used up"))

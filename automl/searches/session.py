@@ -45,13 +45,13 @@ def adopt_space(folder: StudyFolder, space: SearchSpace) -> None:
 
 @contextmanager
 def stop_on_signals(stop: StopSwitch) -> Iterator[None]:
-    """Ctrl-C or SIGTERM once asks for a clean stop; a second one raises KeyboardInterrupt."""
+    """Ctrl-C or SIGTERM once asks for a clean stop; a second one, or one before the trials, raises KeyboardInterrupt."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
 
     def handle(number: int, frame: FrameType | None) -> None:
-        if stop.reason is not None:
+        if stop.reason is not None or not stop.is_watched:
             raise KeyboardInterrupt
         stop.set("interrupted by Ctrl-C" if number == signal.SIGINT else "asked to by SIGTERM")
 

@@ -3,6 +3,7 @@
 import logging
 import sqlite3
 import time
+import uuid
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -82,9 +83,26 @@ def open_optuna_study(folder: StudyFolder, storage: str | None, direction: Direc
     """The Optuna study of a folder, created when it is new; the dashboard shows the metric's name."""
     opened = open_storage(folder, storage)
     study = optuna.create_study(storage=opened, study_name=folder.name, direction=direction, load_if_exists=True)
+    if storage is not None:
+        _check_identity(study, folder, storage)
     if study.metric_names != [metric]:
         study.set_metric_names([metric])
     return study
+
+
+def _check_identity(study: optuna.Study, folder: StudyFolder, storage: str) -> None:
+    """Refuse to mix with somebody else's study of the same name in a database that several people use."""
+    ours = folder.read_manifest().get("id")
+    theirs = study.user_attrs.get("folder_id")
+    if theirs is None and not study.get_trials(deepcopy=False):
+        ours = ours or uuid.uuid4().hex
+        folder.update_manifest(id=ours)
+        study.set_user_attr("folder_id", ours)
+    elif theirs != ours:
+        raise StudyError(
+            f"search.storage: {storage} already holds a study named {folder.name} that was not searched from {folder.path}; "
+            f"give this one another name with --study"
+        )
 
 
 def retried(call: Callable[[], Result], *, notice: Callable[[str], None], seconds: float = RETRY_SECONDS) -> Result:

@@ -1,7 +1,7 @@
 """A driver process for the kill tests: `python drive.py STUDY_FOLDER OPTIONS_JSON`.
 
 Options: trials, epochs, workers, seed, sampler, pruner, time, kill ({"moment": m, "trial": n}), pause (touch this file and wait for it
-to go when trial 0 has reported its first epoch). Prints how the search ended as one line of JSON.
+to go when trial 0 has reported its first epoch), read_for_ever (touch this file and never have the data ready). Prints how the search ended as one line of JSON.
 """
 
 import json
@@ -86,6 +86,14 @@ def pause_at_first_report(marker):
     return listen
 
 
+def read_pictures(options):
+    """Nothing to read; with `read_for_ever` say by a file that it has begun and never end."""
+    if "read_for_ever" in options:
+        Path(options["read_for_ever"]).touch()
+        while True:
+            time.sleep(0.01)
+
+
 def main():
     folder, options = StudyFolder(Path(sys.argv[1])), json.loads(sys.argv[2])
     listeners = []
@@ -99,7 +107,7 @@ def main():
             from_mapping(space_mapping(options), base=Path.cwd()),
             folder,
             LocalExecutor([{}] * options.get("workers", 1), folder.logs, FAKE_WORKER),
-            prepare_data=lambda: None,
+            prepare_data=lambda: read_pictures(options),
             attach=lambda ledger, direction: LeaderboardWriter(folder, direction, options.get("keep", 3), ledger.results),
             listen=listen,
             formats=("keras",),

@@ -12,6 +12,7 @@ import optuna
 from automl.searches.folder import StudyFolder
 
 DRIVE = Path(__file__).with_name("drive.py")
+TOTAL = 6
 STATES = {"complete": "COMPLETE", "pruned": "PRUNED", "failed": "FAIL"}
 
 

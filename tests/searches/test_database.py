@@ -108,6 +108,16 @@ def test_another_sqlalchemy_url_is_used(folder, tmp_path):
     assert len(optuna.load_study(study_name="study", storage=url).trials) == 1
 
 
+def test_somebody_elses_study_of_the_same_name_is_refused(folder, tmp_path):
+    url = f"sqlite:///{tmp_path}/shared.db"
+    open_optuna_study(folder, url, "maximize", "val_accuracy").ask()
+    assert len(open_optuna_study(folder, url, "maximize", "val_accuracy").trials) == 1
+    other = tmp_path / "elsewhere" / "study"
+    other.mkdir(parents=True)
+    with pytest.raises(StudyError, match=r"already holds a study named study.*another name with --study"):
+        open_optuna_study(StudyFolder(other), url, "maximize", "val_accuracy")
+
+
 def test_ports():
     assert free_port(None) > 0
     import socket

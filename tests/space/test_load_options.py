@@ -1,4 +1,3 @@
-
 """What a file may do besides fields: YAML 1.2, names, paths; the command line's options; and mappings instead of files."""
 
 import os

@@ -13,7 +13,7 @@ import pytest
 import automl
 from automl.searches.folder import StudyFolder
 
-pytestmark = [pytest.mark.slow, pytest.mark.real_data, pytest.mark.xdist_group("hymenoptera")]
+pytestmark = [pytest.mark.slow, pytest.mark.real_data]
 
 SPACE = """
 study: ants-bees
@@ -92,7 +92,9 @@ def finished(place, environment):
     folder = StudyFolder(place / "studies" / "ants-bees")
     before = {result.number: result for result in folder.results()}
     assert len(before) >= 2
-    with command("search", "--space", "ants-bees.yaml", cwd=place, env=environment, stderr=subprocess.PIPE, stdout=subprocess.PIPE) as second:
+    with command(
+        "search", "--space", "ants-bees.yaml", cwd=place, env=environment, stderr=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as second:
         out, err = second.communicate(timeout=280)
     assert second.returncode == 0, err
     for number, result in before.items():
@@ -143,7 +145,8 @@ def test_the_dashboard_shows_the_study(finished, place, environment, browser_pro
             complaints: list[str] = []
             page.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
             page.goto(f"{url}/dashboard/studies/1")
-            for text in ("Hyperparameter Importance", "Intermediate values", "train.learning_rate", "model.unfreeze", "val_accuracy"):
+            expected = ("Hyperparameter Importance", "Intermediate values", "train.learning_rate", "model.unfreeze", "val_accuracy")
+            for text in expected:
                 page.get_by_text(text).first.wait_for(timeout=60_000)
             page.screenshot(path=place / "dashboard.png")
             browser.close()

@@ -12,6 +12,7 @@ import pytest
 from PIL import Image
 
 import automl
+from automl.errors import DataError
 from automl.searches.folder import StudyFolder
 
 pytestmark = pytest.mark.slow
@@ -175,6 +176,8 @@ def test_arrays_from_python(tmp_path):
     again = automl.search(space, (x, y), studies_dir=tmp_path, trials=2)
     assert again.leaderboard()["trial"].tolist() in ([0, 1], [1, 0])
     assert StudyFolder(again.folder).result(0) == study.trial(0).result
+    with pytest.raises(DataError, match="started with other arrays"):
+        automl.search(space, (x, (y + 1) % 10), studies_dir=tmp_path, trials=3)
 
 
 def test_weights_that_cannot_be_had_are_one_error_before_the_first_trial(tmp_path):
