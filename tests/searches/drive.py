@@ -1,7 +1,8 @@
 """A driver process for the kill tests: `python drive.py STUDY_FOLDER OPTIONS_JSON`.
 
 Options: trials, epochs, workers, seed, sampler, pruner, time, kill ({"moment": m, "trial": n}), pause (touch this file and wait for it
-to go when trial 0 has reported its first epoch), read_for_ever (touch this file and never have the data ready). Prints how the search ended as one line of JSON.
+to go when trial 0 has reported its first epoch), read_for_ever (touch this file and
+never have the data ready). Prints how the search ended as one line of JSON.
 """
 
 import json
