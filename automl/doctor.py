@@ -189,7 +189,7 @@ def try_tensorflow(command: Callable[..., subprocess.CompletedProcess[str]] = su
     environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"}
     try:
         done = command(
-            [sys.executable, "-c", _TRY_TENSORFLOW], env=environment, capture_output=True, text=True,
+            [sys.executable, "-P", "-c", _TRY_TENSORFLOW], env=environment, capture_output=True, text=True,
             timeout=TENSORFLOW_TIMEOUT_SECONDS, stdin=subprocess.DEVNULL,
         )  # fmt: skip
         if done.returncode == 0:

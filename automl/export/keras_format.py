@@ -40,7 +40,7 @@ class KerasExporter:
         with tempfile.TemporaryDirectory() as folder:
             inputs, outputs = Path(folder) / "images.npy", Path(folder) / "probabilities.npy"
             np.save(inputs, images)
-            command = [sys.executable, "-c", _LOAD_PLAINLY, str(path), str(inputs), str(outputs)]
+            command = [sys.executable, "-P", "-c", _LOAD_PLAINLY, str(path), str(inputs), str(outputs)]
             done = subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL)
             if done.returncode != 0:
                 last = (done.stderr.strip().splitlines() or ["no message"])[-1]

@@ -15,6 +15,8 @@ from automl.models.facts import WeightsFile, describe_imagenet_arguments, facts_
 from automl.records import Backbone, ModelConfig, PrepareJob
 
 TIMEOUT_SECONDS = 60
+FALLBACK_HOME = (Path("/tmp") if Path("/tmp").is_dir() else Path(tempfile.gettempdir())) / ".keras"
+"""Where Keras itself keeps its files when KERAS_HOME cannot be written."""
 
 
 def fetch_weights(job: PrepareJob) -> None:
@@ -79,7 +81,7 @@ def keras_models_folder() -> Path:
     home = _keras_home()
     if os.access(home, os.W_OK) or not home.exists():
         return home / "models"
-    return Path(tempfile.gettempdir() if not Path("/tmp").is_dir() else "/tmp") / ".keras" / "models"
+    return FALLBACK_HOME / "models"
 
 
 def _keras_home() -> Path:

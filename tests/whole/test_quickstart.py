@@ -32,7 +32,7 @@ SMALLER = (
 
 def run(*arguments, cwd, code=0, **environment):
     """Run the command line; its standard output and error."""
-    command = [sys.executable, "-m", "automl.cli.main", *map(str, arguments)]
+    command = [str(Path(sys.executable).with_name("automl")), *map(str, arguments)]
     done = subprocess.run(command, cwd=cwd, env=os.environ | environment, capture_output=True, text=True, timeout=280)
     assert done.returncode == code, done.stdout + done.stderr
     assert "Traceback" not in done.stderr
@@ -41,8 +41,9 @@ def run(*arguments, cwd, code=0, **environment):
 
 @pytest.fixture(scope="module")
 def home(tmp_path_factory):
-    """A folder in which the quickstart, made smaller, was searched with three trials."""
+    """A folder in which the quickstart, made smaller, was searched with three trials; a file there has the name of a library."""
     folder = tmp_path_factory.mktemp("home")
+    (folder / "keras.py").write_text("raise RuntimeError('a user\'s own file was taken for Keras')\n")
     out, err = run("search", "--space", SPACES / "quickstart.yaml", "--trials", "3", *SMALLER, cwd=folder)
     assert "3/3" in err
     assert "test pictures: accuracy" in out

@@ -58,7 +58,7 @@ def _fetch(name: str, target: Path) -> None:
     package_root = str(Path(__file__).resolve().parents[3])
     search_path = os.pathsep.join(filter(None, [package_root, os.environ.get("PYTHONPATH")]))
     environment = {**os.environ, "PYTHONPATH": search_path, "TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_VISIBLE_DEVICES": "-1"}
-    command = [sys.executable, "-m", "automl.data.builtins", name, str(target)]
+    command = [sys.executable, "-P", "-m", "automl.data.builtins", name, str(target)]
     try:
         done = subprocess.run(
             command, env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=_TIMEOUT_SECONDS, check=False

@@ -38,14 +38,14 @@ class LocalExecutor:
     Args:
         environments: For each worker the environment variables that differ from this process's.
         logs: Folder for what workers print outside of trials.
-        command: Starts a worker; the descriptor of its socket is appended.
+        command: Starts a worker; the descriptor of its socket is appended. -P keeps a keras.py in the user's folder out of its way.
     """
 
     def __init__(
         self,
         environments: Sequence[Mapping[str, str]],
         logs: Path,
-        command: Sequence[str] = (sys.executable, "-m", "automl.worker"),
+        command: Sequence[str] = (sys.executable, "-P", "-m", "automl.worker"),
     ) -> None:
         self._environments = list(environments)
         self._logs = logs
