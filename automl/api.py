@@ -281,8 +281,12 @@ def _exported(model: str | Path, studies_dir: str | Path) -> Path:
         return path
     if path.suffix in (".keras", ".onnx", ".tflite"):
         return path
+    from automl.export.winner import exported_trial
+
     study = open_study(model, studies_dir)
     best = study.folder / "best"
-    if not (best / "metrics.json").is_file():
+    winner = next((row["trial"] for row in study.rows() if row["rank"] == 1), None)
+    # After an interrupted search best/ may still hold an earlier winner.
+    if winner is None or exported_trial(best) != winner:
         study.best.export(best)
     return best

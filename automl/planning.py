@@ -23,6 +23,7 @@ from automl.searches.folder import StudyFolder
 from automl.searches.rules import FIRST_DECIDED_STEP, SAMPLER_PACKAGES, STARTUP_TRIALS, warm_up_steps
 from automl.space import SearchSpace
 from automl.space.domains import size
+from automl.training.metrics import explain_undefined
 from automl.training.phases import plan_phases
 
 TRIALS_PER_BRACKET = 40
@@ -280,20 +281,27 @@ def _missing_packages(space: SearchSpace) -> list[str]:
 
 
 def _warnings(space: SearchSpace, placement: Placement, pictures: Pictures, disk: Disk) -> list[str]:
-    found = [*_pruner_warnings(space), *_sampler_warnings(space)]
+    found = [*_pruner_warnings(space), *_sampler_warnings(space), *_metric_warnings(space, pictures)]
     if space.test == 0:
         found.append("data.test is 0: the validation pictures choose the winner, so its value is optimistic, and nothing says by how much")
     if pictures.validation is not None and pictures.validation < FEW_VALIDATION_PICTURES:
         worth = f"one picture is {1 / pictures.validation:.1%} of the value" if pictures.validation else "none may be left for a class"
         found.append(f"data.validation: about {pictures.validation} choose the winner ({worth}); close trials cannot be told apart")
     if not placement.gpus and placement.workers * placement.threads > (cores := _cores()):
-        found.append(f"search.workers: {placement.workers} workers of {placement.threads} threads share {cores} cores; each will be slow")
+        found.append(f"search.workers: {placement.workers} workers share {cores} cores; each will be slow")
     if disk.store_bytes is not None and disk.store_bytes > disk.store_free_bytes:
         found.append(
             f"the decoded pictures take up to {disk.store_bytes / 1e9:.1f} GB, but {disk.store_folder} has "
             f"{disk.store_free_bytes / 1e9:.1f} GB free; AUTOML_CACHE_DIR names another folder"
         )
     return found
+
+
+def _metric_warnings(space: SearchSpace, pictures: Pictures) -> list[str]:
+    """Of a metric that no trial can have, as far as the number of classes tells."""
+    count = len(pictures.classes)
+    reason = explain_undefined(space.search.metric, range(count), count) if count else None
+    return [f"search.metric: every trial will fail: {reason}"] if reason else []
 
 
 def _cores() -> int:
@@ -380,5 +388,8 @@ def _sampler_warnings(space: SearchSpace) -> list[str]:
     if is_grid and trials > combinations:
         return [f"search.trials: {trials:,}, but the grid is complete after {combinations:,}; the search ends there"]
     if not is_grid and trials > combinations:
-        return [f"search.trials: {trials:,}, but there are only {combinations:,} combinations; sampler: grid tries each once"]
+        return [
+            f"search.trials: {trials:,}, but there {'is' if combinations == 1 else 'are'} only {combinations:,} "
+            f"combination{'' if combinations == 1 else 's'}; sampler: grid tries each once"
+        ]
     return []

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from automl.errors import StudyError
 from automl.records import Direction, TrialConfig, TrialResult
-from automl.results.leaderboard import flat, study_rows
+from automl.results.leaderboard import flat, study_rows, weights_file
 from automl.searches.folder import StudyFolder
 from automl.searches.owner import is_running, request_stop
 from automl.searches.ranking import ranked
@@ -157,6 +157,11 @@ class Trial:
     def value(self) -> float | None:
         """The study's metric at the best epoch."""
         return self.result.value if self.result else None
+
+    @property
+    def has_weights(self) -> bool:
+        """Whether its trained weights are kept; if not, an export trains it again first."""
+        return weights_file(self._study, self.number).is_file()
 
     def history(self) -> pd.DataFrame:
         """One row an epoch: epoch, phase, learning rate, training and validation metrics, seconds; empty before the first."""

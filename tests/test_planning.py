@@ -109,7 +109,7 @@ def test_missing_packages(tmp_path, monkeypatch):
         ),
         (["search.pruner={name: patient, patience: 18}"], "patient first decides after epoch 20"),
         (["search.pruner=hyperband"], "hyperband divides 50 trials among 3 brackets, so that one gets about 8"),
-        (["search.devices=cpu", "search.workers=512"], "search.workers: 512 workers of 1 threads share"),
+        (["search.devices=cpu", "search.workers=512"], "search.workers: 512 workers share"),
     ],
 )
 def test_warning(tmp_path, overrides, warning):
@@ -190,3 +190,18 @@ def test_a_plan_imports_nothing_heavy():
         [sys.executable, "-c", code], cwd=Path(__file__).parents[1], capture_output=True, text=True, timeout=60, check=True
     )
     assert done.stdout.strip() == "[]"
+
+
+def test_a_metric_that_these_classes_do_not_define(tmp_path):
+    for name in ("ants", "bees"):
+        (tmp_path / "photos" / name).mkdir(parents=True)
+        Image.new("RGB", (4, 4)).save(tmp_path / "photos" / name / "0.png")
+    data = {"path": str(tmp_path / "photos"), "image_size": 32}
+    expected = "search.metric: every trial will fail: the top-5 accuracy needs more than 5 classes, but there are 2"
+    assert expected in plan_of(tmp_path, "search.metric=val_top5_accuracy", data=data).warnings
+    assert not any("search.metric" in warning for warning in plan_of(tmp_path, data=data).warnings)
+
+
+def test_one_combination(tmp_path):
+    (warning,) = (w for w in plan_of(tmp_path, train={"epochs": 20}).warnings if "combination" in w)
+    assert "there is only 1 combination; sampler: grid" in warning

@@ -20,7 +20,7 @@ Row = Mapping[str, Any]
 WIDEST_CELL = 60
 NARROWEST_TEXT = 20
 PIPED_WIDTH = 2000
-_GAP = 2
+_GAP = 3
 
 
 @dataclass(frozen=True)
@@ -96,9 +96,9 @@ def show(rows: Sequence[Row], columns: Sequence[Column], form: Format, *, record
         console.print(table(rows, columns, console.width))
 
 
-def to_json(value: Any) -> str:
+def to_json(value: Any, indent: int | None = 2) -> str:
     """JSON in which a number that is not finite is null."""
-    return json.dumps(_finite(value), indent=2, ensure_ascii=False, default=str)
+    return json.dumps(_finite(value), indent=indent, ensure_ascii=False, default=str)
 
 
 def _finite(value: Any) -> Any:
@@ -116,7 +116,7 @@ def _csv(records: Sequence[Row]) -> str:
     writer.writerow(names)
     for record in records:
         cells = [record.get(name) for name in names]
-        writer.writerow([to_json(cell) if isinstance(cell, Mapping | list | tuple) else cell for cell in cells])
+        writer.writerow([to_json(cell, indent=None) if isinstance(cell, Mapping | list | tuple) else cell for cell in cells])
     return text.getvalue()
 
 

@@ -50,7 +50,8 @@ class CommandLine(TyperGroup):
             if error.errno not in _USERS_OWN:
                 raise
             where = f"{error.filename}: " if error.filename else ""
-            _complain(f"error: {where}{error.strerror}")
+            hint = "; free some space and run the same command again" if error.errno in (errno.ENOSPC, errno.EDQUOT) else ""
+            _complain(f"error: {where}{error.strerror}{hint}")
             raise typer.Exit(EXIT_FAILED) from None
 
 

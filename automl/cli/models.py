@@ -31,6 +31,8 @@ def export(study: api.Study, number: int | None, formats: str | None, out: Path 
     is_winner = any(row["trial"] == trial.number and row["rank"] == 1 for row in study.rows())
     target = out or (study.folder / "best" if is_winner else trial.folder / "export")
     say(f"exporting trial {trial.number} of {study.name} as {', '.join(names)}")
+    if trial.value is not None and not trial.has_weights:
+        say("its weights were not kept (search.keep), so it is trained again first")
     with quiet_libraries():
         written = trial.export(target, names)
     for exporter in exporters:

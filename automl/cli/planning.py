@@ -1,5 +1,6 @@
 """A checked space file in one line, and a plan on a page."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ from automl.cli.console import show as show_listing
 from automl.cli.options import Format, Given
 from automl.planning import Plan
 
+MOST_SIZES_SHOWN = 4
 _COLUMNS = [
     Column("parameter", lambda row: row["name"]),
     Column("values", lambda row: row["domain"], wraps=True),
@@ -67,12 +69,18 @@ def lines(plan: Plan) -> list[tuple[str, str]]:
         ("search", f"{plan.metric}; sampler {plan.sampler}; pruner {plan.pruner}"),
         ("devices", plan.placement.describe()),
         ("store", f"{size(disk.store_bytes) or 'unknown'} of decoded pictures in {disk.store_folder} ({size(disk.store_free_bytes)} free)"),
-        ("export", ", ".join(plan.formats)),
+        ("export", ", ".join(plan.formats) or "nothing"),
     ]
 
 
+def _sides(sizes: Sequence[int]) -> str:
+    if len(sizes) > MOST_SIZES_SHOWN:
+        return f"{len(sizes)} sizes from {min(sizes)} to {max(sizes)}"
+    return " and ".join(map(str, sizes))
+
+
 def _pictures(plan: Plan) -> str:
-    pictures, sides = plan.pictures, " and ".join(map(str, plan.image_sizes))
+    pictures, sides = plan.pictures, _sides(plan.image_sizes)
     text = f"{pictures.path}, at {sides} px" if pictures.total is None else f"{pictures.total:,} in {pictures.path}, at {sides} px"
     if pictures.classes:
         few = ", ".join(pictures.classes[:5]) + (", ..." if len(pictures.classes) > 5 else "")

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 
 from automl.records import Direction, TrialResult
 from automl.searches import events
+from automl.searches.ranking import ranked
 
 STEPS = {
     "read": "reading the pictures",
@@ -132,14 +133,8 @@ class Scoreboard:
         for worker, line in list(self._workers.items()):
             if line.trial == result.number:
                 del self._workers[worker]
-        is_better = result.outcome == "complete" and result.counted and self._is_better(result)
-        self._now = replace(self._now, done=event.done, best=result if is_better else self._now.best)
-
-    def _is_better(self, result: TrialResult) -> bool:
-        best = self._now.best
-        if result.value is None or best is None or best.value is None:
-            return result.value is not None
-        return result.value > best.value if self._direction == "maximize" else result.value < best.value
+        best = next(iter(ranked(filter(None, [self._now.best, result]), self._direction)), None)
+        self._now = replace(self._now, done=event.done, best=best)
 
 
 def describe_step(event: events.Preparing) -> str:

@@ -56,11 +56,11 @@ def list_spaces(form: FormatOption = Format.TABLE) -> None:
 
     Example: automl spaces list
     """
-    from automl.cli import catalogue
     from automl.cli.console import Column, show
+    from automl.space import shipped as files
 
     columns = [Column("name", lambda row: row["name"]), Column("purpose", lambda row: row["purpose"], wraps=True)]
-    show(catalogue.listing(), columns, form)
+    show([{"name": space.name, "purpose": space.purpose} for space in files.list_spaces()], columns, form)
 
 
 @shipped.command(name="show")
@@ -69,10 +69,10 @@ def show_space(name: Annotated[str, typer.Argument(metavar="NAME")]) -> None:
 
     Example: automl spaces show quickstart
     """
-    from automl.cli import catalogue
     from automl.cli.console import print_line
+    from automl.space import shipped as files
 
-    print_line(catalogue.find(name).read_text(encoding="utf-8").rstrip("\n"))
+    print_line(files.read_space(name).rstrip("\n"))
 
 
 @shipped.command(name="copy")
@@ -84,7 +84,7 @@ def copy_space(
 
     Example: automl spaces copy quickstart mine.yaml
     """
-    from automl.cli import catalogue
     from automl.cli.console import print_line
+    from automl.space import shipped as files
 
-    print_line(str(catalogue.copy(name, to)))
+    print_line(str(files.copy_space(name, to if to is not None else Path())))

@@ -1,5 +1,6 @@
 """ONNX, for onnxruntime and whatever else reads it."""
 
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,10 @@ class OnnxExporter:
 
     def write(self, model: Any, path: Path) -> None:
         """Export the model."""
-        model.export(path, format="onnx", verbose=False)
+        with warnings.catch_warnings():
+            # Keras asks for np.object, which NumPy warns of; the reader can do nothing about it.
+            warnings.simplefilter("ignore", FutureWarning)
+            model.export(path, format="onnx", verbose=False)
 
     def predict(self, path: Path, images: Images) -> Probabilities:
         """Run the file in onnxruntime on the processor."""

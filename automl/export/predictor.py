@@ -41,7 +41,7 @@ class Predictor:
         Raises:
             DataError: One of them cannot be read.
         """
-        rows = []
+        rows = [np.empty((0, len(self.classes)), dtype=np.float32)]
         for start in range(0, len(images), BATCH):
             batch = np.stack([read_picture(image, size=self.image_size, resize=self.resize) for image in images[start : start + BATCH]])
             rows.append(self.run(batch))

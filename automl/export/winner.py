@@ -2,8 +2,11 @@
 
 import datetime
 import json
+import math
 import os
+import shutil
 import tempfile
+import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -12,7 +15,8 @@ import numpy as np
 
 from automl.data import Dataset, open_dataset
 from automl.errors import ExportError
-from automl.export.artifacts import write_artifacts
+from automl.export.artifacts import EXPORTERS, write_artifacts
+from automl.export.base import Probabilities
 from automl.records import TrialConfig, TrialResult, write_atomically
 from automl.results.evaluation import evaluate, predict_pictures
 from automl.results.leaderboard import weights_file
@@ -70,8 +74,30 @@ def export_trial(folder: StudyFolder, number: int, formats: Sequence[str], out: 
         content["test"] = {name: reading[name] for name in ("metrics", "interval", "pictures")}
     samples, _ = dataset.validation.batch(np.arange(min(SAMPLES, len(dataset.validation))))
     content["differences"] = write_artifacts(model, dataset.classes, samples, formats, out)
+    if exported_trial(out) not in (None, number):
+        _remove_artifacts(out, except_for=formats)
     write_atomically(out / "metrics.json", json.dumps(content, indent=2) + "\n")
     return content
+
+
+def exported_trial(out: Path) -> int | None:
+    """Number of the trial that a folder holds the export of; None when it holds none, or does not say."""
+    try:
+        content = json.loads((out / "metrics.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    number = content.get("trial") if isinstance(content, dict) else None
+    return number if isinstance(number, int) else None
+
+
+def _remove_artifacts(out: Path, except_for: Sequence[str]) -> None:
+    """Remove another trial's artifacts, which would lie beside this one's as if they were the same model."""
+    for name, exporter in EXPORTERS.items():
+        old = out / exporter.filename
+        if name not in except_for and old.is_dir():
+            shutil.rmtree(old)
+        elif name not in except_for:
+            old.unlink(missing_ok=True)
 
 
 def _replay(config: TrialConfig, dataset: Dataset, trial: Path) -> None:
@@ -89,8 +115,7 @@ def _replay(config: TrialConfig, dataset: Dataset, trial: Path) -> None:
 
 def _check_reload(model: Any, dataset: Dataset, config: TrialConfig, result: TrialResult, trial: Path) -> float:
     """Largest difference between the loaded model's validation predictions and the stored ones."""
-    with np.load(trial / "validation.npz") as stored:
-        expected = stored["probabilities"]
+    expected = _stored_predictions(trial)
     found = predict_pictures(model, dataset.validation)
     if found.shape != expected.shape:
         raise ExportError(f"{trial}: expected predictions of shape {expected.shape} as stored, but the loaded model gives {found.shape}")
@@ -105,6 +130,19 @@ def _check_reload(model: Any, dataset: Dataset, config: TrialConfig, result: Tri
     return difference
 
 
+def _stored_predictions(trial: Path) -> Probabilities:
+    """The probabilities of the validation pictures that training left behind."""
+    path = trial / "validation.npz"
+    try:
+        with np.load(path, allow_pickle=False) as stored:
+            return np.asarray(stored["probabilities"], dtype=np.float32)
+    except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile) as error:
+        raise ExportError(
+            f"{path}: expected the predictions that the trial was measured by, but they cannot be read ({error}); "
+            f"`automl train {trial / 'config.json'} --out DIR` makes them again"
+        ) from None
+
+
 def _read_test(model: Any, dataset: Dataset, config: TrialConfig, folder: StudyFolder) -> dict[str, Any]:
     """Metrics on the test pictures; the reading is written down, since test pictures may never influence a choice."""
     evaluation = evaluate(model, dataset.test, config.metric)
@@ -112,7 +150,8 @@ def _read_test(model: Any, dataset: Dataset, config: TrialConfig, folder: StudyF
         "trial": config.number,
         "at": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         "pictures": evaluation.pictures,
-        "metrics": evaluation.metrics,
+        # What these labels do not define is NaN, which JSON has no word for.
+        "metrics": {name: value for name, value in evaluation.metrics.items() if math.isfinite(value)},
         "interval": evaluation.interval,
     }
     folder.update_manifest(test_readings=[*folder.read_manifest().get("test_readings", []), reading])

@@ -67,7 +67,7 @@ class StudyFolder:
         except ValidationError as error:
             raise StudyError(
                 f"{self.trial(number) / 'result.json'}: expected a trial's result, but it was changed or damaged "
-                f"({error.errors()[0]['msg']}); delete this file and the trial runs again"
+                f"({error.errors()[0]['msg']}); delete this file and the search takes what its database knows of the trial"
             ) from None
 
     def config(self, number: int) -> TrialConfig | None:

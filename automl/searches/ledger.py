@@ -119,7 +119,7 @@ class Ledger:
     def _recover(self, trial: FrozenTrial) -> None:
         """Write the result of a trial whose folder lost it, from what the database knows."""
         outcome = {TrialState.COMPLETE: "complete", TrialState.PRUNED: "pruned", TrialState.FAIL: "failed"}[trial.state]
-        reason = "its folder was lost; this line is from the database"
+        reason = "its result.json was lost; this line is from the database"
         steps = trial.intermediate_values
         result = TrialResult.model_validate(
             {

@@ -47,6 +47,7 @@ class Owner:
         self._lock = FileLock(folder.path / ".owner.lock")
         self._workers: list[dict[str, Any]] = []
         self._start = time.monotonic()
+        self._end: float | None = None
         self._written = float("-inf")
         self.seconds_before = 0.0
 
@@ -71,8 +72,13 @@ class Owner:
 
     @property
     def seconds(self) -> float:
-        """Search time of all runs so far, this one included."""
-        return self.seconds_before + time.monotonic() - self._start
+        """Search time of all runs so far, this one included up to its last trial."""
+        now = time.monotonic() if self._end is None else self._end
+        return self.seconds_before + now - self._start
+
+    def stop_clock(self) -> None:
+        """The trials are over: what comes now, the winner's check and export, does not use up `search.time`."""
+        self._end = time.monotonic()
 
     def name_workers(self, pids: list[int]) -> None:
         """Write down the workers that would have to end before another driver may train."""

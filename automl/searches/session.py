@@ -105,6 +105,7 @@ def run_search(
             try:
                 ending = driver.run()
             finally:
+                owner.stop_clock()
                 listener(events.SearchEnded(ledger.counted))
                 _record_run(folder, owner, started, ledger)
             if ending == "interrupted":

@@ -56,6 +56,11 @@ def storage_url(folder: StudyFolder, storage: str | None) -> str:
     return storage or f"sqlite:///{folder.database}"
 
 
+def without_password(url: str) -> str:
+    """A database's URL as it may be shown."""
+    return sqlalchemy.make_url(url).render_as_string(hide_password=True)
+
+
 def open_storage(folder: StudyFolder, storage: str | None) -> optuna.storages.RDBStorage:
     """Open (and create) the database of a study.
 
@@ -63,6 +68,7 @@ def open_storage(folder: StudyFolder, storage: str | None) -> optuna.storages.RD
         StudyError: It cannot be reached or read.
     """
     url = storage_url(folder, storage)
+    shown = without_password(url)
     options: dict[str, Any] = {"pool_pre_ping": True}
     if url.startswith("sqlite"):
         options = {"connect_args": {"timeout": 60}}
@@ -73,10 +79,10 @@ def open_storage(folder: StudyFolder, storage: str | None) -> optuna.storages.RD
         return optuna.storages.RDBStorage(url, engine_kwargs=options)
     except ImportError as error:
         driver = error.__cause__ or error
-        raise StudyError(f"search.storage: {url} needs a database driver that is not installed ({driver}); install it with pip") from None
+        raise StudyError(f"search.storage: {shown} needs a database driver that is not installed ({driver}); install it with pip") from None
     except (sqlalchemy.exc.SQLAlchemyError, sqlite3.Error, RuntimeError) as error:
         told = _first_line(error)
-        raise StudyError(f"{url}: expected a database that can be opened, but got: {told}. {_way_out(folder, storage)}") from None
+        raise StudyError(f"{shown}: expected a database that can be opened, but got: {told}. {_way_out(folder, storage, told)}") from None
 
 
 def open_optuna_study(folder: StudyFolder, storage: str | None, direction: Direction, metric: str) -> optuna.Study:
@@ -133,7 +139,9 @@ def _first_line(error: BaseException) -> str:
     return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
 
 
-def _way_out(folder: StudyFolder, storage: str | None) -> str:
+def _way_out(folder: StudyFolder, storage: str | None, told: str) -> str:
+    if "readonly" in told:
+        return "Make it and its folder writable; a dashboard, too, sets up tables of its own"
     if storage:
         return "Check search.storage and that its server runs"
     return f"Move {folder.database.name} away and run the same command: finished trials are told again from their folders"

@@ -59,7 +59,7 @@ def load_weights(folder: Path, variables: Sequence[Any]) -> None:
     if not path.is_file():
         raise TrialError(
             f"{path} is missing: the trial is not complete, or its weights were deleted because it was not among the search.keep "
-            f"best; train it again with `automl train {folder / CONFIG}`"
+            f"best; `automl export` trains such a trial again"
         )
     try:
         with h5py.File(path, "r") as file:

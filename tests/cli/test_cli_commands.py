@@ -5,7 +5,7 @@ import time
 import pytest
 from made_studies import complete, failed, write_study
 
-from automl.cli import catalogue, models, trial_page
+from automl.cli import models, trial_page
 from automl.cli.main import app
 from automl.doctor import Check
 from automl.records import TrialResult
@@ -39,6 +39,12 @@ def test_plan_page(run, space_file):
     assert not (space_file.parent / "studies").exists(), "a plan makes nothing"
 
 
+def test_many_sizes_are_a_span_in_a_plan(run, space_file):
+    found = run("plan", space_file, "--set", "data.image_size={int: [16, 32]}", "--set", "export.formats=[]")
+    assert "at 17 sizes from 16 to 32 px;" in found.stdout
+    assert "export       nothing\n" in found.stdout
+
+
 def test_plan_in_other_forms(run, space_file):
     plan = json.loads(run("plan", space_file, "--format", "json", "--trials", 4).stdout)
     assert (plan["trials"], plan["total_epochs"], plan["pictures"]["total"]) == (4, 32, 1797)
@@ -50,22 +56,15 @@ def test_schema_is_json(run):
     assert json.loads(run("schema").stdout)["title"] == "automl space file"
 
 
-def test_spaces(run, tmp_path, monkeypatch):
-    spaces = tmp_path / "spaces"
-    spaces.mkdir()
-    (spaces / "tiny.yaml").write_text("# yaml-language-server: $schema=x\n# Purpose: see it work\nstudy: tiny\n")
-    monkeypatch.setattr(catalogue, "folder", lambda: spaces)
-    assert [(row["name"], row["purpose"]) for row in json.loads(run("spaces", "list", "--format", "json").stdout)] == [
-        ("tiny", "see it work")
-    ]
-    assert run("spaces", "show", "tiny").stdout.endswith("study: tiny\n")
-    assert run("spaces", "copy", "tiny").stdout == "tiny.yaml\n"
-    assert (tmp_path / "tiny.yaml").read_text() == (spaces / "tiny.yaml").read_text()
-    assert run("spaces", "copy", "tiny").exit_code == 2
-
-
-def test_the_shipped_spaces_are_found(run):
-    assert "quickstart" in catalogue.names()
+def test_spaces(run, tmp_path):
+    listed = {row["name"]: row["purpose"] for row in json.loads(run("spaces", "list", "--format", "json").stdout)}
+    assert listed["quickstart"].startswith("see the whole tool work")
+    text = run("spaces", "show", "quickstart").stdout
+    assert "study: quickstart" in text
+    assert run("spaces", "copy", "quickstart", "mine.yaml").stdout == "mine.yaml\n"
+    assert (tmp_path / "mine.yaml").read_text() == text
+    assert (tmp_path / "space.schema.json").is_file()
+    assert run("spaces", "copy", "quickstart", "mine.yaml").exit_code == 2
 
 
 @pytest.mark.parametrize(("status", "code"), [("ok", 0), ("warning", 0), ("problem", 1)])
@@ -172,6 +171,14 @@ def test_export_of_the_winner_goes_to_best(run, tmp_path, monkeypatch):
         (0, str(folder.trial(0) / "export"), ["saved_model", "keras"]),
         (1, "there", ["keras"]),
     ]
+
+
+def test_export_says_that_it_trains_again(run, tmp_path, monkeypatch):
+    folder = write_study(tmp_path / "studies" / "s", [complete(0, 0.8)])
+    monkeypatch.setattr("automl.study.Trial.export", lambda self, out, formats: out)
+    assert "its weights were not kept (search.keep), so it is trained again first" in run("export", "s").stderr
+    (folder.trial(0) / "weights.h5").write_text("")
+    assert "trained again" not in run("export", "s").stderr
 
 
 def test_export_without_a_complete_trial(run, tmp_path):

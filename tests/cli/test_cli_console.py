@@ -48,7 +48,7 @@ def test_json_has_null_for_what_is_not_a_number(capsys):
 
 def test_csv_and_markdown(capsys):
     console.show([{"name": "a,b", "value": {"x": 1}}], COLUMNS[:1], Format.CSV)
-    assert capsys.readouterr().out.splitlines()[:2] == ["name,value", '"a,b","{']
+    assert capsys.readouterr().out.splitlines()[:2] == ["name,value", '"a,b","{""x"": 1}"']
     console.show(ROWS[:1], COLUMNS[:1], Format.MD)
     assert capsys.readouterr().out == "| name |\n| --- |\n| [bold]a\\|b[/bold] |\n"
 

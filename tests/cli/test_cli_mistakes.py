@@ -43,9 +43,8 @@ MISTAKES = [
     (["predict", "empty", "a.png"], 2, "empty: expected an exported model"),
     (["train", "missing.json"], 2, "missing.json: expected a trial's config.json, but it cannot be read"),
     (["train", "wrong.yaml"], 2, "wrong.yaml: expected a trial's config.json"),
-    (["spaces", "show", "quikstart"], 2, "quikstart: expected one of the space files that come along"),
-    (["spaces", "copy", "quickstart", "flowers.yaml"], 2, "flowers.yaml: expected a new file, but it exists"),
-    (["spaces", "copy", "quickstart", "no/such/file.yaml"], 2, "there is no no/such"),
+    (["spaces", "show", "quikstart"], 2, "expected the name of a shipped space, but got 'quikstart'; did you mean 'quickstart'?"),
+    (["spaces", "copy", "quickstart", "flowers.yaml"], 2, "flowers.yaml: exists already; choose another name"),
     (["nonsense"], 2, "No such command"),
 ]
 

@@ -40,6 +40,8 @@ FEWER_FORMATS = {"keras,saved_model,onnx,litert": "keras,onnx"}
 
 RUN_ELSEWHERE = {
     "automl stop": "tests/cli/test_cli_commands.py::test_stop_waits_until_the_owner_lets_go",
+    "automl train": "tests/whole/test_quickstart.py::test_replay_gives_the_same_figures",
+    "automl predict quickstart": "tests/whole/test_quickstart.py::test_the_winner_reads_digits",
 }
 INSTALLING = ("source .venv/bin/activate", ".venv/bin/pip install")
 """What `make` does too, and every run of the tests before it."""
@@ -153,6 +155,7 @@ def test_every_command_line_and_python_block_runs(home):
     pytest.importorskip("onnxruntime")
     lines = command_lines()
     assert len(lines) > 20
+    assert all(any(line.startswith(known) for _, line in lines) for known in (*RUN_ELSEWHERE, *INSTALLING))
     on_photos, *on_its_own = blocks(ROOT / "README.md", "python")
     with ThreadPoolExecutor() as beside:
         others = [beside.submit(run, [sys.executable, "-c", block], home) for block in on_its_own]

@@ -120,3 +120,7 @@ def test_models_that_are_not_there(tmp_path):
 def test_damaged_details_are_ignored(tmp_path):
     (tmp_path / "metrics.json").write_text("{broken")
     assert predictor._details(tmp_path) == {}
+
+
+def test_no_pictures_no_predictions():
+    assert Predictor(("ants", "bees"), 8, "stretch", Model().predict_on_batch).predict([]).shape == (0, 2)

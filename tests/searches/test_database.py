@@ -127,3 +127,19 @@ def test_ports():
         taken.listen()
         with pytest.raises(StudyError, match="expected a free port"):
             free_port(taken.getsockname()[1])
+
+
+@pytest.mark.parametrize("driver", ["mysql+pymysql", "mysql+nonsense"])
+def test_a_password_is_not_shown(folder, driver):
+    with pytest.raises(StudyError, match=r"me:\*\*\*@127\.0\.0\.1") as raised:
+        open_optuna_study(folder, f"{driver}://me:secret@127.0.0.1:1/x", "maximize", "val_accuracy")
+    assert "secret" not in str(raised.value)
+
+
+def test_a_database_that_may_not_be_written(folder, monkeypatch):
+    def refuse(*arguments, **options):
+        raise sqlite3.OperationalError("attempt to write a readonly database")
+
+    monkeypatch.setattr(optuna.storages, "RDBStorage", refuse)
+    with pytest.raises(StudyError, match=r"readonly database\. Make it and its folder writable"):
+        open_optuna_study(folder, None, "maximize", "val_accuracy")

@@ -43,7 +43,7 @@ def run(*arguments, cwd, code=0, **environment):
 def home(tmp_path_factory):
     """A folder in which the quickstart, made smaller, was searched with three trials; a file there has the name of a library."""
     folder = tmp_path_factory.mktemp("home")
-    (folder / "keras.py").write_text("raise RuntimeError('a user\'s own file was taken for Keras')\n")
+    (folder / "keras.py").write_text("raise RuntimeError('a user's own file was taken for Keras')\n")
     out, err = run("search", "--space", SPACES / "quickstart.yaml", "--trials", "3", *SMALLER, cwd=folder)
     assert "3/3" in err
     assert "test pictures: accuracy" in out
