@@ -121,7 +121,7 @@ def run(space: SearchSpace, folder: StudyFolder, listen: events.Listener) -> Out
     from automl.searches.executors.local import LocalExecutor
     from automl.searches.session import run_search
 
-    placement = place_workers(space.search.devices, space.search.workers, space.search.threads_per_worker)
+    placement = place_workers(space.search.devices, space.search.workers, space.search.threads_per_worker, space.search.trials)
 
     def prepare_data() -> None:
         prepared = pictures.prepare(

@@ -136,7 +136,7 @@ def make_plan(space: SearchSpace, folder: StudyFolder) -> Plan:
     settings = space.search
     results = list(folder.results())
     counted = sum(result.counted for result in results)
-    placement = place_workers(settings.devices, settings.workers, settings.threads_per_worker)
+    placement = place_workers(settings.devices, settings.workers, settings.threads_per_worker, settings.trials)
     pictures = _pictures(space)
     disk = _disk(space, pictures, folder)
     return Plan(

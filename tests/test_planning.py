@@ -109,7 +109,7 @@ def test_missing_packages(tmp_path, monkeypatch):
         ),
         (["search.pruner={name: patient, patience: 18}"], "patient first decides after epoch 20"),
         (["search.pruner=hyperband"], "hyperband divides 50 trials among 3 brackets, so that one gets about 8"),
-        (["search.devices=cpu", "search.workers=512"], "search.workers: 512 workers share"),
+        (["search.devices=cpu", "search.workers=512", "search.trials=600"], "search.workers: 512 workers share"),
     ],
 )
 def test_warning(tmp_path, overrides, warning):

@@ -24,6 +24,7 @@ from automl.searches.folder import StudyFolder
 from automl.training import load_trial, metrics, train
 
 SAMPLES = 32
+PREDICTIONS = "validation.npz"
 TOLERANCE = 1e-3
 
 
@@ -48,7 +49,7 @@ def export_trial(folder: StudyFolder, number: int, formats: Sequence[str], out: 
         state = result.outcome if result else "unfinished or missing"
         raise ExportError(f"{folder.trial(number)}: expected a complete trial, but it is {state}")
     dataset = open_dataset(folder.path, image_size=config.data.image_size, resize=config.data.resize)
-    replayed = not weights_file(folder, number).is_file()
+    replayed = not (weights_file(folder, number).is_file() and (folder.trial(number) / PREDICTIONS).is_file())
     if replayed:
         _replay(config, dataset, folder.trial(number))
     model = load_trial(folder.trial(number), len(dataset.classes))
@@ -101,7 +102,7 @@ def _remove_artifacts(out: Path, except_for: Sequence[str]) -> None:
 
 
 def _replay(config: TrialConfig, dataset: Dataset, trial: Path) -> None:
-    """Train a trial again whose weights were deleted, beside its files; only the weights are taken over."""
+    """Train a trial again whose weights were deleted, beside its files; only what is missing is taken over."""
     before = TrialResult.load(trial / "result.json")
     with tempfile.TemporaryDirectory(dir=trial, prefix=".replay-") as temporary:
         again = train(config, dataset, Path(temporary))
@@ -111,6 +112,8 @@ def _replay(config: TrialConfig, dataset: Dataset, trial: Path) -> None:
                 f"the versions, threads or device differ from those of the search"
             )
         os.replace(Path(temporary) / "weights.h5", trial / "weights.h5")
+        if not (trial / PREDICTIONS).is_file():
+            os.replace(Path(temporary) / PREDICTIONS, trial / PREDICTIONS)
 
 
 def _check_reload(model: Any, dataset: Dataset, config: TrialConfig, result: TrialResult, trial: Path) -> float:
@@ -132,7 +135,7 @@ def _check_reload(model: Any, dataset: Dataset, config: TrialConfig, result: Tri
 
 def _stored_predictions(trial: Path) -> Probabilities:
     """The probabilities of the validation pictures that training left behind."""
-    path = trial / "validation.npz"
+    path = trial / PREDICTIONS
     try:
         with np.load(path, allow_pickle=False) as stored:
             return np.asarray(stored["probabilities"], dtype=np.float32)

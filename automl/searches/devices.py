@@ -96,7 +96,10 @@ def visible_gpus(rows: Sequence[Sequence[str]], visible: str | None) -> tuple[Gp
 
 
 def place_workers(
-    devices: Literal["auto", "cpu"] | Sequence[int], workers: Literal["auto"] | int, threads: Literal["auto"] | int
+    devices: Literal["auto", "cpu"] | Sequence[int],
+    workers: Literal["auto"] | int,
+    threads: Literal["auto"] | int,
+    trials: int | None = None,
 ) -> Placement:
     """Decide how many workers run, where, and with how many threads.
 
@@ -104,6 +107,7 @@ def place_workers(
         devices: `search.devices`: "auto" takes the GPUs if there are any.
         workers: `search.workers`: by default one for each GPU, or one for every four cores.
         threads: `search.threads_per_worker`: by default the cores divided among the workers.
+        trials: `search.trials`: more workers than that would only wait. The threads do not depend on it, so figures do not either.
 
     Raises:
         SpaceError: A GPU is named that is not there.
@@ -119,16 +123,17 @@ def place_workers(
             )
         gpus = tuple(known[str(index)] for index in devices)
     cores = _cores()
-    if gpus:
-        count = len(gpus) if workers == "auto" else workers
-        shared = tuple(gpus[worker % len(gpus)] for worker in range(count))
-        return Placement(shared, count, max(1, cores // count) if threads == "auto" else threads)
-    if workers == "auto":
-        by_memory = psutil.virtual_memory().total // MEMORY_PER_WORKER
-        count = max(1, min(cores // CORES_PER_WORKER, int(by_memory)))
+    if workers != "auto":
+        wanted = workers
+    elif gpus:
+        wanted = len(gpus)
     else:
-        count = workers
-    return Placement((), count, max(1, cores // count) if threads == "auto" else threads)
+        by_memory = psutil.virtual_memory().total // MEMORY_PER_WORKER
+        wanted = max(1, min(cores // CORES_PER_WORKER, int(by_memory)))
+    each = max(1, cores // wanted) if threads == "auto" else threads
+    count = wanted if trials is None else min(wanted, trials)
+    shared = tuple(gpus[worker % len(gpus)] for worker in range(count)) if gpus else ()
+    return Placement(shared, count, each)
 
 
 def _cores() -> int:

@@ -76,7 +76,8 @@ class Driver:
         """
         self.stop.is_watched = True
         self.listen(events.SearchStarted(self.ledger.counted, self.settings.trials, self.executor.workers, self.owner.seconds_before))
-        if self._budget_left():
+        self._check_budget()
+        if self._ending is None and self._budget_left():
             self._prepare()
         while True:
             self._check_budget()

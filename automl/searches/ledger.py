@@ -117,7 +117,8 @@ class Ledger:
         self._study.add_trial(trial)
 
     def _recover(self, trial: FrozenTrial) -> None:
-        """Write the result of a trial whose folder lost it, from what the database knows."""
+        """Write config and result of a trial whose folder lost them, from what the database knows; export can then replay it."""
+        config = self._configure(optuna.trial.Trial(self._study, trial._trial_id), attempt=1).config
         outcome = {TrialState.COMPLETE: "complete", TrialState.PRUNED: "pruned", TrialState.FAIL: "failed"}[trial.state]
         reason = "its result.json was lost; this line is from the database"
         steps = trial.intermediate_values
@@ -130,12 +131,12 @@ class Ledger:
                 "cause": "machine" if outcome == "failed" else None,
                 "epochs": max(steps, default=0),
                 "params": trial.params,
+                "seed": config.seed,
+                "retry_of": config.retry_of,
                 "counted": trial.user_attrs.get("counted", True),
             }
         )
-        folder = self.folder.trial(trial.number)
-        folder.mkdir(parents=True, exist_ok=True)
-        result.save(folder / "result.json")
+        result.save(self.folder.trial(trial.number) / "result.json")
         self._record(result)
 
     def _enqueue_start(self) -> None:

@@ -96,8 +96,9 @@ def run_search(
         try:
             executor.start()
             owner.name_workers(executor.pids())
-            prepare_data()
+            # What the sampler, the pruner or the database lack is said before the pictures are read.
             ledger = Ledger(space, folder, notice=lambda text: listen(events.Notice(text)))
+            prepare_data()
             ledger.reconcile()
             listener = events.tell_all((attach(ledger, space.search.resolved_direction), listen))
             started = datetime.datetime.now(datetime.UTC)

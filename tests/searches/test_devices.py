@@ -63,6 +63,10 @@ def test_workers_divide_the_cores(no_gpu, workers, threads, expected):
     assert (placement.workers, placement.threads) == expected
 
 
+def test_no_more_workers_than_trials(no_gpu):
+    assert place_workers("auto", 4, "auto", trials=3) == place_workers("auto", 3, 2)
+
+
 def test_no_gpu_named(no_gpu):
     with pytest.raises(SpaceError, match="it has none"):
         place_workers([0], "auto", "auto")

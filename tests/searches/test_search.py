@@ -1,6 +1,7 @@
 """The search on an inline executor with a trainer that needs no TensorFlow: budgets, pruning, samplers, outcomes."""
 
 import json
+import shutil
 
 import fake_trainer
 import pytest
@@ -196,6 +197,18 @@ def test_export_that_fails_is_said(search):
     outcome = search(trials=2, handlers=fake_trainer.HANDLERS | {"finish": finish})
     assert (outcome.export, outcome.export_problem) == (None, "no export today")
     assert search(trials=2).export is not None
+
+
+def test_a_lost_trial_folder_is_written_again_from_the_database(search):
+    search(trials=3)
+    config, result = search.folder.config(1), search.folder.result(1)
+    shutil.rmtree(search.folder.trial(1))
+    search(trials=4)
+    assert search.folder.config(1) == config
+    again = search.folder.result(1)
+    assert (again.value, again.params, again.seed) == (result.value, result.params, result.seed)
+    assert "was lost" in again.reason
+    check_study(search.path, 4)
 
 
 def test_events_of_a_trial_in_order(search):
