@@ -57,7 +57,7 @@ def test_weights_of_another_network_are_refused_and_nothing_is_changed(tmp_path,
 
 
 def test_missing_and_torn_weights(tmp_path, colours):
-    with pytest.raises(TrialError, match=r"weights\.h5 is missing.*automl train"):
+    with pytest.raises(TrialError, match=r"weights\.h5 is missing.*automl export"):
         load_weights(tmp_path, [])
     save(tmp_path, colours, [FakeVariable(np.ones((50, 50)))])
     (tmp_path / WEIGHTS).write_bytes((tmp_path / WEIGHTS).read_bytes()[:5000])
