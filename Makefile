@@ -1,7 +1,7 @@
 # Each target makes the environment that it needs; `make help` lists them.
 PYTHON ?= python3
 VENV ?= .venv
-EXTRAS ?= dev,export,serve,tuner
+EXTRAS ?= dev,export
 PYTEST_ARGS ?=
 # Tests that run at the same time.
 PROCESSES ?= 2
