@@ -5,6 +5,7 @@ from automl.errors import SpaceError
 from automl.records import Choice, FloatRange, IntRange
 from automl.searches import sampling
 from automl.searches.pruning import build_pruner
+from automl.searches.rules import SAMPLER_PACKAGES
 from automl.searches.sampling import NumberedSampler, distribution, seed_for, suggest_value
 
 DOMAINS = {
@@ -51,8 +52,8 @@ def run(sampler_name, trials, reopened_at=(), storage=None, options=None):
 
 @pytest.mark.parametrize("name", SAMPLERS)
 def test_reopening_changes_nothing(name):
-    if name == "gp":
-        pytest.importorskip("torch")
+    for package in SAMPLER_PACKAGES.get(name, ()):
+        pytest.importorskip(package)
     undisturbed = run(name, 16)
     assert len({str(params) for params in undisturbed}) > 12
     assert run(name, 16, reopened_at=range(1, 16)) == undisturbed

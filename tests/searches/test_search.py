@@ -15,6 +15,7 @@ from automl.searches import events
 from automl.searches.executors.inline import InlineExecutor
 from automl.searches.folder import StudyFolder
 from automl.searches.owner import request_stop
+from automl.searches.rules import SAMPLER_PACKAGES
 from automl.searches.session import run_search
 from automl.space import from_mapping
 
@@ -99,6 +100,8 @@ def test_other_pruners_run(search, pruner):
 
 @pytest.mark.parametrize("sampler", ["tpe", "random", "qmc", "cmaes"])
 def test_samplers_run_and_resume(search, sampler):
+    for package in SAMPLER_PACKAGES.get(sampler, ()):
+        pytest.importorskip(package)
     search(trials=4, sampler=sampler)
     search(trials=8, sampler=sampler)
     check_study(search.path, 8)
