@@ -383,12 +383,9 @@ class Failed(Record):
     traceback: str = ""
 
 
-Job = Annotated[TrainJob | PrepareJob | FinishJob, Field(discriminator="type")]
-Message = Annotated[
-    TrainJob | PrepareJob | FinishJob | Answer | Ready | Progress | Epoch | Finished | Interrupted | Failed,
-    Field(discriminator="type"),
-]
-_MESSAGE: TypeAdapter[Any] = TypeAdapter(Message)
+Job = TrainJob | PrepareJob | FinishJob
+Message = Job | Answer | Ready | Progress | Epoch | Finished | Interrupted | Failed
+_MESSAGE: TypeAdapter[Any] = TypeAdapter(Annotated[Message, Field(discriminator="type")])
 
 
 def encode(message: Record) -> bytes:

@@ -2,34 +2,13 @@
 """Reading: every kind of mistake with its exact message, all of them in one go, and the command line's options."""
 
 from pathlib import Path
-from typing import Any
 
 import pytest
+from space_texts import SOUND, problems, read
 
 from automl.errors import SpaceError
-from automl.space import SearchSpace, load
+from automl.space import load
 from automl.space.backbones import catalog
-
-SOUND = """\
-data: {path: digits, image_size: 64}
-model:
-  backbone: {choice: [cnn, {name: MobileNet, alpha: {choice: [0.25, 0.5]}}]}
-train:
-  optimizer: {choice: [adam, sgd]}
-"""
-
-
-def read(text: str | bytes, folder: Path, **options: Any) -> SearchSpace:
-    file = folder / "transfer.yaml"
-    file.write_bytes(text if isinstance(text, bytes) else text.encode())
-    return load(file, **options)
-
-
-def problems(text: str | bytes, folder: Path, **options: Any) -> list[str]:
-    with pytest.raises(SpaceError, match=r"\Atransfer\.yaml has \d+ problems?:\n") as caught:
-        read(text, folder, **options)
-    assert str(caught.value).split("\n  ")[1:] == list(caught.value.problems)
-    return list(caught.value.problems)
 
 
 def test_the_form_of_the_message(tmp_path: Path) -> None:

@@ -3,9 +3,7 @@
 from dataclasses import dataclass
 from typing import Protocol
 
-from automl.records import Answer, FinishJob, PrepareJob, Record, TrainJob
-
-AnyJob = TrainJob | PrepareJob | FinishJob
+from automl.records import Answer, Job, Record
 
 
 @dataclass(frozen=True)
@@ -52,7 +50,7 @@ class Executor(Protocol):
     def start(self) -> None:
         """Start the workers without waiting for them."""
 
-    def submit(self, worker: int, job: AnyJob) -> None:
+    def submit(self, worker: int, job: Job) -> None:
         """Give a job to a worker that is ready."""
 
     def answer(self, worker: int, answer: Answer) -> None:

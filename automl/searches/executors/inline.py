@@ -5,8 +5,8 @@ import queue
 import threading
 from collections.abc import Mapping
 
-from automl.records import Answer, Decision, Epoch, Progress, Ready, Record
-from automl.searches.executors.base import AnyJob, ExecutorEvent, Received
+from automl.records import Answer, Decision, Epoch, Job, Progress, Ready, Record
+from automl.searches.executors.base import ExecutorEvent, Received
 from automl.searches.worker import Handler, run_job
 
 
@@ -29,11 +29,11 @@ class InlineExecutor:
         """Say that the one worker is ready."""
         self._say(Ready(pid=os.getpid()))
 
-    def submit(self, worker: int, job: AnyJob) -> None:
+    def submit(self, worker: int, job: Job) -> None:
         """Run a job in a thread of its own."""
         threading.Thread(target=self._run, args=(job,), name="inline", daemon=True).start()
 
-    def _run(self, job: AnyJob) -> None:
+    def _run(self, job: Job) -> None:
         self._say(run_job(job, self._handlers, self))
         self._say(Ready(pid=os.getpid()))
 

@@ -14,8 +14,8 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from automl.errors import SearchFailedError
-from automl.records import Answer, Ready, Record, decode, encode
-from automl.searches.executors.base import AnyJob, ExecutorEvent, Lost, Received
+from automl.records import Answer, Job, Ready, Record, decode, encode
+from automl.searches.executors.base import ExecutorEvent, Lost, Received
 
 MAX_FAILED_STARTS = 3
 LOG_TAIL_BYTES = 2000
@@ -82,7 +82,7 @@ class LocalExecutor:
         self._processes[worker] = _Process(popen, ours)
         self._selector.register(ours, selectors.EVENT_READ, worker)
 
-    def submit(self, worker: int, job: AnyJob) -> None:
+    def submit(self, worker: int, job: Job) -> None:
         """Send a job; if the worker has just died, the next `wait` says so."""
         self._send(worker, job)
 
