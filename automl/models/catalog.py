@@ -1,7 +1,8 @@
 """Writes `backbones.json` from the installed Keras: `python -m automl.models.catalog`.
 
-Nothing is typed in that Keras can be asked: which values have ImageNet weights, and in which files, is found by building
-each network with the download intercepted.
+Nothing is typed in that Keras can be asked: which networks there are, which values have ImageNet weights, and in which
+files, is found by building each network with the download intercepted. Weights are counted but never made, so that a
+network of 350 million of them costs as little memory as a small one; all of it takes about a minute.
 """
 
 import contextlib
@@ -15,15 +16,14 @@ from typing import Any
 from unittest import mock
 
 import keras
+from keras.src.applications import imagenet_utils
 from keras.src.utils import file_utils
 
 from automl.models.cnn import cnn
-from automl.models.facts import FACTS
+from automl.models.facts import FACTS, WeightsFile
 from automl.models.preprocessing import build_preprocessing
 from automl.models.stages import find_stages
 from automl.records import write_atomically
-
-FROM_KERAS = ("MobileNet", "MobileNetV2")
 
 NOT_ARGUMENTS = frozenset(
     {
@@ -43,7 +43,7 @@ NOT_ARGUMENTS = frozenset(
 LIMITS: Mapping[str, tuple[float, float]] = {"alpha": (0.05, 4.0), "depth_multiplier": (1, 8), "blocks": (1, 7), "filters": (2, 512)}
 """Ranges outside which no sensible network results; Keras states none."""
 
-USUAL_SIZE = 224
+CNN_SIZE = 224
 ODD_SIZE = 210
 """A size for which no family has a file of its own."""
 SIZES = (96, 128, 160, 192, 224, 240, 256, 299, 331)
@@ -51,17 +51,21 @@ CANDIDATES: Mapping[type, Sequence[Any]] = {float: [step / 100 for step in range
 """Values tried to learn which have ImageNet weights."""
 
 
-class _AskedForFile(Exception):  # noqa: N818 - not an error: how the intercepted download reports what was wanted
-    def __init__(self, name: str, url: str) -> None:
-        super().__init__(name)
-        self.name = name
-        self.url = url
+def find_constructors() -> dict[str, Callable[..., Any]]:
+    """The networks of keras.applications, each a function with an `include_top`, under their names."""
+    functions = {name: found for name, found in vars(keras.applications).items() if inspect.isfunction(found)}
+    return {name: found for name, found in functions.items() if "include_top" in inspect.signature(found).parameters}
 
 
 def generate() -> dict[str, Any]:
-    """The facts of all backbones, as they are stored; takes about half a minute."""
-    backbones = {"cnn": _describe_cnn()} | {name: _describe(getattr(keras.applications, name)) for name in FROM_KERAS}
-    return {"keras": keras.__version__, "backbones": backbones}
+    """The facts of all backbones, as they are stored: `cnn`, then family by family, each from its smallest member on."""
+    constructors = find_constructors()
+    with keras.StatelessScope(initialize_variables=False):
+        entries = {name: _describe(constructor) for name, constructor in constructors.items()}
+        small = _describe_cnn()
+    keras.utils.clear_session()  # or the next scope of this process would make the weights after all
+    ordered = sorted(entries, key=lambda name: (constructors[name].__module__, entries[name]["parameters"]))
+    return {"keras": keras.__version__, "backbones": {"cnn": small} | {name: entries[name] for name in ordered}}
 
 
 def render() -> str:
@@ -70,12 +74,12 @@ def render() -> str:
 
 
 def _describe_cnn() -> dict[str, Any]:
-    pixels = keras.Input((USUAL_SIZE, USUAL_SIZE, 3))
+    network = cnn(input_tensor=keras.Input((CNN_SIZE, CNN_SIZE, 3)))
     arguments = {name: _describe_default(name, default) for name, default in _defaults(cnn).items()}
     return {
         "pretrained": False,
         "minimum_size": 2 ** arguments["blocks"]["default"],
-        "stages": len(find_stages(cnn(input_tensor=pixels))),
+        **_count_parameters(network),
         "arguments": arguments,
         "weights": [],
     }
@@ -83,23 +87,34 @@ def _describe_cnn() -> dict[str, Any]:
 
 def _describe(constructor: Callable[..., Any]) -> dict[str, Any]:
     build_preprocessing(constructor.__name__)  # raises for a family whose pixels plain layers cannot prepare
-    usual = _construct(constructor, USUAL_SIZE)
+    plain = _construct_smallest(constructor)
     arguments = {
         name: _describe_default(name, default)
         for name, default in _defaults(constructor).items()
-        if _has_effect(constructor, usual, name, default)
+        if _has_effect(constructor, plain, name, default)
     }
     for name, argument in arguments.items():
         argument["imagenet"] = [
-            value for value in _candidates(argument["default"]) if _wanted_file(constructor, USUAL_SIZE, **{name: value})
+            value for value in _candidates(argument["default"]) if _construct_pretrained(constructor, ODD_SIZE, **{name: value})
         ]
+    published = {name: argument["imagenet"] for name, argument in arguments.items()}
+    pretrained = _construct_pretrained(constructor, ODD_SIZE)
+    if pretrained is None:
+        raise AssertionError(f"{constructor.__name__} has no ImageNet weights at {ODD_SIZE} px, or takes only some sizes with them")
+    scale = _find_scale_of_weights(plain, pretrained[0])
     return {
         "pretrained": True,
-        "minimum_size": _find_minimum_size(constructor),
-        "stages": len(find_stages(usual)),
+        "minimum_size": int(plain.input_shape[1]),
+        "usual_size": _find_usual_size(constructor, pretrained[1]),
+        **_count_parameters(plain),
         "arguments": arguments,
-        "weights": list(_list_weights(constructor, {name: argument["imagenet"] for name, argument in arguments.items()})),
+        **({"scale_of_weights": scale} if scale else {}),
+        "weights": list(_list_weights(constructor, published, pretrained[1])),
     }
+
+
+def _count_parameters(network: Any) -> dict[str, Any]:
+    return {"parameters": network.count_params(), "stages": [stage.parameters for stage in find_stages(network)]}
 
 
 def _defaults(constructor: Callable[..., Any]) -> dict[str, Any]:
@@ -119,59 +134,118 @@ def _candidates(default: Any) -> list[Any]:
     return tried if default in tried else [*tried, default]
 
 
-def _has_effect(constructor: Callable[..., Any], usual: Any, name: str, default: Any) -> bool:
+def _has_effect(constructor: Callable[..., Any], plain: Any, name: str, default: Any) -> bool:
     """Whether an argument changes the network without its top; MobileNet's `dropout` does not."""
     other = next(value for value in reversed(_candidates(default)) if value != default)
-    return bool(_shape_of(_construct(constructor, USUAL_SIZE, **{name: other})) != _shape_of(usual))
+    return bool(_shape_of(_construct(constructor, plain.input_shape[1], **{name: other})) != _shape_of(plain))
 
 
 def _shape_of(network: Any) -> list[Any]:
     return [(type(layer).__name__, {**layer.get_config(), "name": None}) for layer in network.layers[1:]]
 
 
-def _construct(constructor: Callable[..., Any], size: int, **arguments: Any) -> Any:
-    return constructor(include_top=False, weights=None, input_shape=(size, size, 3), **arguments)
+# --- networks --------------------------------------------------------------------------------------------------------
 
 
-def _find_minimum_size(constructor: Callable[..., Any]) -> int:
+def _construct(constructor: Callable[..., Any], size: int, *, weights: str | None = None, **arguments: Any) -> Any:
+    return constructor(include_top=False, weights=weights, input_shape=(size, size, 3), **arguments)
+
+
+def _construct_smallest(constructor: Callable[..., Any]) -> Any:
+    """The network for the smallest pictures that it takes."""
     for size in itertools.count(1):
         with contextlib.suppress(ValueError):
-            _construct(constructor, size)
-            return size
+            return _construct(constructor, size)
     raise AssertionError("unreachable: itertools.count does not end")
 
 
-def _wanted_file(constructor: Callable[..., Any], size: int, **arguments: Any) -> _AskedForFile | None:
-    """The file that the constructor asks for with ImageNet weights, or None if it refuses these arguments."""
+def _construct_pretrained(constructor: Callable[..., Any], size: int, **arguments: Any) -> tuple[Any, WeightsFile] | None:
+    """The network as it is with ImageNet weights, and the file that it asks for; None if there are none for these arguments."""
+    asked: list[WeightsFile] = []
 
-    def ask(fname: str, origin: str, **_: Any) -> str:
-        raise _AskedForFile(fname, origin)
+    def get_file(fname: str, origin: str, **_: Any) -> str:
+        asked.append(WeightsFile(fname, origin))
+        return fname
 
-    with mock.patch.object(file_utils, "get_file", ask), warnings.catch_warnings():
+    with (
+        mock.patch.object(file_utils, "get_file", get_file),
+        mock.patch.object(keras.Model, "load_weights"),
+        warnings.catch_warnings(),
+    ):
         warnings.simplefilter("ignore")
         try:
-            constructor(include_top=False, weights="imagenet", input_shape=(size, size, 3), **arguments)
-        except _AskedForFile as asked:
-            return asked
+            network = _construct(constructor, size, weights="imagenet", **arguments)
         except ValueError:
             return None
-    raise AssertionError(f"{constructor.__name__} made a network with ImageNet weights without asking for a file")
+    (file,) = asked
+    return network, file
 
 
-def _list_weights(constructor: Callable[..., Any], allowed: Mapping[str, Sequence[Any]]) -> Iterator[dict[str, Any]]:
-    own_sizes: list[int] | None = None
-    for values in itertools.product(*allowed.values()):
-        arguments = dict(zip(allowed, values, strict=True))
-        usual = _wanted_file(constructor, ODD_SIZE, **arguments)
-        if usual is None:
+class _AskedForSize(Exception):  # noqa: N818 - not an error: how the intercepted check reports what the constructor takes for granted
+    pass
+
+
+def _find_usual_size(constructor: Callable[..., Any], file: WeightsFile) -> int:
+    """The side in pixels of the pictures that the published weights were trained on.
+
+    It is what the constructor assumes if it is not told; where it assumes nothing (MobileNetV3), the file's name says it.
+    """
+
+    def ask(*_: Any, default_size: int, **__: Any) -> None:
+        raise _AskedForSize(default_size)
+
+    with mock.patch.object(imagenet_utils, "obtain_input_shape", ask):
+        try:
+            constructor(include_top=False, weights=None)
+        except _AskedForSize as asked:
+            return int(asked.args[0])
+    (size,) = _sizes_in(file)
+    return size
+
+
+def _sizes_in(file: WeightsFile) -> list[int]:
+    return [size for size in SIZES if str(size) in file.name]
+
+
+# --- weights ---------------------------------------------------------------------------------------------------------
+
+
+def _find_scale_of_weights(plain: Any, pretrained: Any) -> list[float] | None:
+    """What the network with ImageNet weights multiplies its normalized pixels by, channel by channel, and the plain one does not.
+
+    Only the first EfficientNets have such a layer; their weights, read from a file, need it as well.
+
+    Raises:
+        AssertionError: They differ in something else, which whoever reads weights from a file would have to know.
+    """
+    kinds, others = ([type(layer).__name__ for layer in network.layers] for network in (plain, pretrained))
+    if kinds == others:
+        return None
+    index = next(index for index, kind in enumerate(others) if kind != kinds[index])
+    if others[index - 1 : index + 1] != ["Normalization", "Rescaling"] or [*others[:index], *others[index + 1 :]] != kinds:
+        raise AssertionError(f"{pretrained.name} has other layers with ImageNet weights than without: {others[index]} at {index}")
+    return [float(factor) for factor in pretrained.layers[index].scale]
+
+
+def _list_weights(constructor: Callable[..., Any], published: Mapping[str, Sequence[Any]], usual: WeightsFile) -> Iterator[dict[str, Any]]:
+    sizes: Sequence[int] | None = None
+    for values in itertools.product(*published.values()):
+        arguments = dict(zip(published, values, strict=True))
+        others = _find_file(constructor, ODD_SIZE, arguments) if arguments else usual
+        if others is None:
             continue
-        files = {size: _wanted_file(constructor, size, **arguments) for size in own_sizes or SIZES}
-        if own_sizes is None:
-            own_sizes = [size for size, asked in files.items() if asked and asked.name != usual.name] or [USUAL_SIZE]
-        for size, asked in files.items():
-            if asked and asked.name != usual.name:
-                yield {"arguments": arguments, "image_size": size, "file": asked.name, "url": asked.url}
-        yield {"arguments": arguments, "image_size": None, "file": usual.name, "url": usual.url}
+        if sizes is None:
+            sizes = SIZES if _sizes_in(others) else ()  # a file that is one of several for several sizes says so in its name
+        own = {size: file for size in sizes if (file := _find_file(constructor, size, arguments)) not in (None, others)}
+        sizes = list(own)  # those of the first arguments are those of all
+        for size, file in [*own.items(), (None, others)]:
+            assert file is not None
+            yield {"arguments": arguments, "image_size": size, "file": file.name, "url": file.url}
+
+
+def _find_file(constructor: Callable[..., Any], size: int, arguments: Mapping[str, Any]) -> WeightsFile | None:
+    found = _construct_pretrained(constructor, size, **arguments)
+    return found[1] if found else None
 
 
 if __name__ == "__main__":

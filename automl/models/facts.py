@@ -1,4 +1,10 @@
-"""What is known of each backbone without Keras: its arguments, sizes, stages and weight files, from `backbones.json`."""
+"""What is known of each backbone without Keras: its arguments, sizes, stages and weight files, from `backbones.json`.
+
+A backbone's facts are `pretrained`, `minimum_size` (smallest side of its input in pixels), `usual_size` (side of the
+pictures that its published weights were trained on), `parameters` and `stages` (all weights, and those of each stage
+counted from the output, at default arguments), `arguments`, `weights`, and `scale_of_weights` where weights that were
+trained elsewhere need it.
+"""
 
 import json
 from collections.abc import Mapping
@@ -9,6 +15,7 @@ from typing import Any
 
 from automl.errors import BuildError
 from automl.records import Backbone, ModelConfig
+from automl.space.backbones import unknown_backbone
 
 FACTS = Path(__file__).with_name("backbones.json")
 
@@ -36,7 +43,7 @@ def facts_of(backbone: Backbone) -> Mapping[str, Any]:
     """
     facts = load_facts().get(backbone.name)
     if facts is None:
-        raise BuildError(f"model.backbone: expected one of {', '.join(sorted(load_facts()))}, but got {backbone.name}")
+        raise BuildError(f"model.backbone: {unknown_backbone(backbone.name)}")
     unknown = sorted(set(backbone.arguments) - set(facts["arguments"]))
     if unknown:
         known = ", ".join(facts["arguments"]) or "none"
@@ -70,13 +77,3 @@ def find_imagenet_file(backbone: Backbone, image_size: int) -> WeightsFile | Non
         if entry["image_size"] is None:
             others = WeightsFile(entry["file"], entry["url"])
     return others
-
-
-def describe_imagenet_arguments(backbone: Backbone) -> str:
-    """The argument values for which ImageNet weights exist, for a message: 'alpha 0.25, 0.5, 0.75 or 1.0'."""
-    parts = []
-    for name, argument in facts_of(backbone)["arguments"].items():
-        if "imagenet" in argument:
-            values = [str(value) for value in argument["imagenet"]]
-            parts.append(f"{name} {', '.join(values[:-1])} or {values[-1]}" if len(values) > 1 else f"{name} {values[0]}")
-    return ", ".join(parts)

@@ -4,8 +4,9 @@ from typing import Any
 
 import keras
 
+from automl.models.facts import is_pretrained
 from automl.models.seeds import derive_seed
-from automl.records import HeadConfig, ModelConfig
+from automl.records import ModelConfig
 
 _POOLING = {
     "avg": keras.layers.GlobalAveragePooling2D,
@@ -19,28 +20,36 @@ def build_head(config: ModelConfig, *, classes: int, seed: int) -> tuple[Any, ..
 
     Args:
         config: `pooling` and `head` are read.
-        classes: Width of the last layer, a float32 softmax named `probabilities`.
+        classes: Width of the last layer, a float32 softmax named `probabilities`. Behind a pretrained backbone it starts from
+            zeros, as in Kolesnikov et al., Big Transfer (2020): what random weights add to the answer is noise that few steps
+            on few pictures do not remove.
         seed: The trial's seed, from which initial weights and dropout follow.
     """
-    return (_POOLING[config.pooling](name="pooling"), *_dense_layers(config.head, classes, seed))
+    return (_POOLING[config.pooling](name="pooling"), *_dense_layers(config, classes, seed))
 
 
-def _dense_layers(head: HeadConfig, classes: int, seed: int) -> list[Any]:
+def _dense_layers(config: ModelConfig, classes: int, seed: int) -> list[Any]:
     layers: list[Any] = []
+    head = config.head
     widths = (*head.units, classes)
     for index, width in enumerate(widths):
         last = index == len(widths) - 1
         name = "probabilities" if last else f"dense_{index + 1}"
         if head.dropout > 0:
             layers.append(keras.layers.Dropout(head.dropout, seed=derive_seed(seed, "dropout", index), name=f"dropout_{index + 1}"))
-        initializer = keras.initializers.GlorotUniform if last else keras.initializers.HeNormal
         layers.append(
             keras.layers.Dense(
                 width,
                 activation="softmax" if last else "relu",
-                kernel_initializer=initializer(seed=derive_seed(seed, "dense", index)),
+                kernel_initializer=_initializer(derive_seed(seed, "dense", index), last=last, pretrained=is_pretrained(config)),
                 dtype="float32" if last else None,
                 name=name,
             )
         )
     return layers
+
+
+def _initializer(seed: int, *, last: bool, pretrained: bool) -> Any:
+    if not last:
+        return keras.initializers.HeNormal(seed=seed)
+    return keras.initializers.Zeros() if pretrained else keras.initializers.GlorotUniform(seed=seed)

@@ -1,6 +1,6 @@
 """Joins preprocessing, backbone and head into the network that one trial trains and the same network as it is used."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -28,7 +28,8 @@ class BuiltModel:
         stages: The backbone's stages, counted from its output.
         depth: How many of them train once unfrozen: a number, or "all".
         is_whole: Trained as a whole from the first epoch, since nothing in it is pretrained.
-        normalizes: Whether the unfrozen part's BatchNormalization runs in training mode.
+        normalizes: Whether the unfrozen part runs in training mode while it trains: BatchNormalization with the statistics of
+            the batch, dropout inside the backbone (EfficientNet's) on. What is frozen runs in inference mode in any case.
     """
 
     inference: Any
@@ -59,8 +60,8 @@ class BuiltModel:
         """
         variables: list[Any] = []
         for layer in self._unfrozen_layers():
-            moving = [] if self.normalizes else _moving_statistics(layer)
-            variables += [weight for weight in layer.weights if not any(weight is other for other in moving)]
+            fixed = {id(weight) for weight in _fixed_weights(layer, normalizes=self.normalizes)}
+            variables += [weight for weight in layer.weights if id(weight) not in fixed]
         return variables + [weight for layer in self.head for weight in layer.weights]
 
     def _unfrozen_layers(self) -> Sequence[Any]:
@@ -98,13 +99,15 @@ def build(config: ModelConfig, *, augment: AugmentConfig, image_size: int, class
     preprocessing = build_preprocessing(config.backbone.name)
     head = build_head(config, classes=classes, seed=seed)
     stages = find_stages(backbone)
+    depth = "all" if depth == "all" or depth >= len(stages) else depth
+    parts = [backbone] if is_whole else _parts(backbone, stages, depth, normalizes=normalizes)
     built = BuiltModel(
         inference=_join_inference(preprocessing, backbone, head),
-        training=_join_training(build_augmentation(augment, seed=seed), preprocessing, backbone, head, normalizes=normalizes),
+        training=_join_training((*build_augmentation(augment, seed=seed), preprocessing, *parts, *head), image_size),
         backbone=backbone,
         head=head,
         stages=stages,
-        depth="all" if depth == "all" or depth >= len(stages) else depth,
+        depth=depth,
         is_whole=is_whole,
         normalizes=normalizes,
     )
@@ -123,32 +126,57 @@ def _join_inference(preprocessing: Any, backbone: Any, head: Sequence[Any]) -> A
     return keras.Model(pixels, x, name="classifier")
 
 
-def _join_training(augmentation: Sequence[Any], preprocessing: Any, backbone: Any, head: Sequence[Any], *, normalizes: bool) -> Any:
-    pixels = keras.Input(backbone.input_shape[1:], dtype="uint8", name="pixels")
+def _join_training(layers: Sequence[Any], image_size: int) -> Any:
+    pixels = keras.Input((image_size, image_size, 3), dtype="uint8", name="pixels")
     # A model with a uint8 input casts what it is given to uint8, so the augmented pixels cannot go through `inference`.
     x = keras.layers.Rescaling(1.0, name="float_pixels")(pixels)
-    for layer in (*augmentation, preprocessing):
-        x = layer(x)
-    x = backbone(x) if normalizes else _InInferenceMode(backbone, name="backbone_in_inference_mode")(x)
-    for layer in head:
+    for layer in layers:
         x = layer(x)
     return keras.Model(pixels, x, name="augmented_classifier")
+
+
+def _parts(backbone: Any, stages: Sequence[Stage], depth: int | Literal["all"], *, normalizes: bool) -> list[Any]:
+    """A pretrained backbone as layers of the training model: in one piece, or what stays frozen and what trains."""
+    if not normalizes or depth == 0:
+        return [_InInferenceMode(backbone, name="backbone_in_inference_mode")]
+    if depth == "all":
+        return [_InInferenceMode(backbone, unless_trained=True, name="backbone_in_its_mode")]
+    boundary = list(stages[depth - 1].boundary)
+    return [
+        _InInferenceMode(keras.Model(backbone.input, boundary), name="frozen_stages"),
+        _InInferenceMode(keras.Model(boundary, backbone.output), unless_trained=True, name="unfrozen_stages"),
+    ]
 
 
 class _InInferenceMode(keras.layers.Layer):  # type: ignore[misc]  # Keras has no types
     """A network that runs as it is used, also inside a model that is called with `training=True`.
 
     `backbone(x, training=False)` in a functional model is not enough: a call of that model with `training=True` overrides
-    it, and an unfrozen BatchNormalization would then use and change the statistics of the batch.
+    it, and an unfrozen BatchNormalization would then use and change the statistics of the batch, and dropout be on.
+
+    Args:
+        network: A functional model.
+        unless_trained: Whether it runs in the mode of the model round it while any of its weights can be trained.
     """
 
-    def __init__(self, network: Any, **settings: Any) -> None:
+    def __init__(self, network: Any, *, unless_trained: bool = False, **settings: Any) -> None:
         super().__init__(**settings)
         self.network = network
+        self.unless_trained = unless_trained
 
-    def call(self, pixels: Any) -> Any:
-        return self.network(pixels, training=False)
+    def call(self, inputs: Any, training: bool | None = None) -> Any:
+        trains = self.unless_trained and bool(self.network.trainable_variables)
+        return self.network(inputs, training=trains and bool(training))
+
+    def compute_output_spec(self, inputs: Any, training: bool | None = None) -> Any:
+        # Without this Keras traces the whole network to learn its output's shape.
+        return self.network.compute_output_spec(inputs)
 
 
-def _moving_statistics(layer: Any) -> list[Any]:
-    return [layer.moving_mean, layer.moving_variance] if isinstance(layer, keras.layers.BatchNormalization) else []
+def _fixed_weights(layer: Any, *, normalizes: bool) -> Iterator[Any]:
+    """Weights of a layer, and of layers inside it, that training leaves as they are."""
+    for inner in layer._flatten_layers():
+        if isinstance(inner, keras.layers.Normalization):
+            yield from inner.weights
+        elif isinstance(inner, keras.layers.BatchNormalization) and not normalizes:
+            yield from (inner.moving_mean, inner.moving_variance)

@@ -1,8 +1,10 @@
-"""Stages of a convolutional backbone, found in its graph, so that an unfreeze depth means the same for every backbone.
+"""Stages of a backbone, found in its graph, so that an unfreeze depth means the same for every backbone.
 
 A stage lies between two halvings of the resolution. Where a halving has no weights (pooling), the stage begins with the
 tensor after it. Otherwise it begins before the pointwise layers that lead up to the halving: at the smallest tensor met on
-the way back that every path through the network crosses, the latest where several are equally small.
+the way back that every path through the network crosses, the latest where several are equally small. A network without
+such a tensor at every halving (NASNet, whose cells take the outputs of two cells before them) is cut into fifths of its
+weights, at merges after which at most two tensors are still needed.
 """
 
 import math
@@ -10,18 +12,24 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+FIFTHS = 5
+WIDEST_BOUNDARY = 2
+
 
 @dataclass(frozen=True)
 class Stage:
     """A run of layers.
 
     Attributes:
-        layers: In the order in which the data passes them.
-        boundary: The tensor that the stage takes from the one before it; every path crosses it. None for the first stage.
+        layers: In the order in which the data passes them. A layer that is used in several stages is of the first of them.
+        boundary: The tensors that cross into the stage, the only ones that it or a later stage takes from before it: one
+            where the stage begins at a halving, two between the cells of NASNet, none for the first stage. So
+            `keras.Model(backbone.input, list(boundary))` is the network before the stage, and
+            `keras.Model(list(boundary), backbone.output)` the one from it on.
     """
 
     layers: tuple[Any, ...]
-    boundary: Any | None
+    boundary: tuple[Any, ...]
 
     @property
     def parameters(self) -> int:
@@ -29,7 +37,7 @@ class Stage:
         return sum(int(layer.count_params()) for layer in self.layers)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class _Step:
     """One operation of the graph with its place, its tensors and how often the picture was halved before and after it."""
 
@@ -40,10 +48,6 @@ class _Step:
     level_before: float
     level: float
 
-    @property
-    def name(self) -> str:
-        return str(self.operation.name)
-
 
 def find_stages(backbone: Any) -> tuple[Stage, ...]:
     """The stages of a functional model, counted from its output: the first is what `unfreeze: 1` trains.
@@ -52,43 +56,67 @@ def find_stages(backbone: Any) -> tuple[Stage, ...]:
         backbone: A functional Keras model from (n, size, size, channels) to its last feature map.
     """
     steps = _read_steps(backbone)
-    cuts = _find_cuts(steps)
-    boundaries = _find_boundaries(steps, cuts)
+    crossing = _find_crossing(steps)
+    boundaries = _at_halvings(steps, crossing)
+    if boundaries is None:
+        boundaries = _at_fifths(steps, crossing)
     stages: list[Stage] = []
-    begin, boundary = 0, None
-    for cut in [*boundaries, steps[-1]]:
-        end = cut.position + 1
-        stage = Stage(tuple(_layers(steps[begin:end])), boundary)
-        # What lies before the first weights that can be learned, or after the last, is no stage of its own.
-        if any(layer.weights and type(layer).__name__ != "Normalization" for layer in stage.layers):
-            stages.append(stage)
-            begin, boundary = end, cut.output
-        elif stages:
-            last = stages.pop()
-            stages.append(Stage((*last.layers, *stage.layers), last.boundary))
-            begin = end
+    used: set[int] = set()
+    begin, boundary = 0, ()
+    for cut in [*_between_weights(steps, boundaries), steps[-1]]:
+        stages.append(Stage(_new_layers(steps[begin : cut.position + 1], used), boundary))
+        begin, boundary = cut.position + 1, crossing[cut.position]
     return tuple(reversed(stages))
 
 
-def _layers(steps: Iterable[_Step]) -> list[Any]:
-    return [step.operation for step in steps if hasattr(step.operation, "count_params")]
+def _between_weights(steps: Sequence[_Step], boundaries: Iterable[_Step]) -> list[_Step]:
+    """The boundaries that have weights on both sides: what lies before the first or after the last is no stage of its own."""
+    kept: list[_Step] = []
+    for boundary in boundaries:
+        if _learns(steps[kept[-1].position + 1 if kept else 0 : boundary.position + 1]):
+            kept.append(boundary)
+    if kept and not _learns(steps[kept[-1].position + 1 :]):
+        kept.pop()
+    return kept
+
+
+def _learns(steps: Iterable[_Step]) -> bool:
+    # Normalization's weights are measured once, not learned.
+    return any(type(step.operation).__name__ != "Normalization" and _count_weights(step.operation) for step in steps)
+
+
+def _count_weights(operation: Any) -> int:
+    return int(operation.count_params()) if hasattr(operation, "count_params") else 0
+
+
+def _new_layers(steps: Iterable[_Step], used: set[int]) -> tuple[Any, ...]:
+    """The layers of some steps that are not among those used before; they become used."""
+    found = {id(step.operation): step.operation for step in steps if hasattr(step.operation, "count_params")}
+    layers = tuple(layer for key, layer in found.items() if key not in used)
+    used.update(found)
+    return layers
 
 
 def _read_steps(backbone: Any) -> list[_Step]:
     """The graph's operations in an order in which each follows those that it depends on."""
     levels: dict[int, float] = {id(tensor): 0.0 for tensor in backbone.inputs}
     steps: list[_Step] = []
-    for operation in backbone.operations:
-        for node in operation._inbound_nodes:
+    waiting = [(operation, node) for operation in backbone.operations for node in operation._inbound_nodes if not node.is_input]
+    while True:
+        early: list[Any] = []
+        for operation, node in waiting:
             inputs = tuple(node.input_tensors)
-            if node.is_input or any(id(tensor) not in levels for tensor in inputs):
-                continue  # the graph's entrance, or a use of the layer in another model
+            if any(id(tensor) not in levels for tensor in inputs):
+                early.append((operation, node))
+                continue
             before = max(levels[id(tensor)] for tensor in inputs)
             level = before + math.log2(_stride(operation))
-            output = node.output_tensors[0]
             levels.update({id(tensor): level for tensor in node.output_tensors})
-            steps.append(_Step(len(steps), operation, inputs, output, before, level))
-    return steps
+            steps.append(_Step(len(steps), operation, inputs, node.output_tensors[0], before, level))
+        # What is early once more is the second use of a layer; what is early for good is a use in another model.
+        if len(early) == len(waiting):
+            return steps
+        waiting = early
 
 
 def _stride(operation: Any) -> int:
@@ -98,33 +126,40 @@ def _stride(operation: Any) -> int:
     return int(strides[0] if isinstance(strides, tuple | list) else strides)
 
 
-def _find_cuts(steps: Sequence[_Step]) -> dict[int, _Step]:
-    """The steps after which only one tensor is still needed, under the identity of that tensor."""
+def _find_crossing(steps: Sequence[_Step]) -> list[tuple[Any, ...]]:
+    """For each step the tensors that are still needed after it."""
     last_use: dict[int, int] = {}
     for step in steps:
         last_use.update({id(tensor): step.position for tensor in step.inputs})
     last_use[id(steps[-1].output)] = len(steps)
-    live: set[int] = {id(tensor) for tensor in steps[0].inputs}
-    cuts: dict[int, _Step] = {}
+    live: dict[int, Any] = {id(tensor): tensor for tensor in steps[0].inputs}
+    crossing: list[tuple[Any, ...]] = []
     for step in steps:
-        live.add(id(step.output))
-        live = {tensor for tensor in live if last_use.get(tensor, -1) > step.position}
-        if live == {id(step.output)}:
-            cuts[id(step.output)] = step
-    return cuts
+        live[id(step.output)] = step.output
+        live = {key: tensor for key, tensor in live.items() if last_use.get(key, -1) > step.position}
+        crossing.append(tuple(live.values()))
+    return crossing
 
 
-def _find_boundaries(steps: Sequence[_Step], cuts: dict[int, _Step]) -> list[_Step]:
-    """For each halving the step whose output is where the next stage begins, in the order of the graph."""
+# --- at the halvings of the resolution -------------------------------------------------------------------------------
+
+
+def _at_halvings(steps: Sequence[_Step], crossing: Sequence[tuple[Any, ...]]) -> list[_Step] | None:
+    """For each halving the step whose output is where the next stage begins, in the order of the graph.
+
+    None where a halving but the first, which may be the network's first operation, has no such step, or where there are
+    no halvings but the first.
+    """
+    producers = {id(step.output): step for step in steps}
+    cuts = {id(step.output): step for step in steps if len(crossing[step.position]) == 1 and crossing[step.position][0] is step.output}
     halvings: dict[float, list[_Step]] = {}
     for step in steps:
         if step.level > step.level_before:
             halvings.setdefault(step.level, []).append(step)
-    found: dict[int, _Step] = {}
-    for level in sorted(halvings):
-        boundary = _boundary_of(halvings[level], {id(step.output): step for step in steps}, cuts)
-        if boundary is not None:
-            found[boundary.position] = boundary
+    first, *others = [_boundary_of(halvings[level], producers, cuts) for level in sorted(halvings)] or [None]
+    if not others or None in others:
+        return None
+    found = {step.position: step for step in (first, *others) if step is not None}
     return [found[position] for position in sorted(found)]
 
 
@@ -166,3 +201,27 @@ def _is_pointwise(step: _Step) -> bool:
 
 def _size(tensor: Any) -> int:
     return math.prod(int(side) for side in tensor.shape[1:])
+
+
+# --- at fifths of the weights ----------------------------------------------------------------------------------------
+
+
+def _at_fifths(steps: Sequence[_Step], crossing: Sequence[tuple[Any, ...]]) -> list[_Step]:
+    """The merges nearest to where a fifth, two fifths, ... of the weights lie before, in the order of the graph."""
+    before: list[int] = []
+    total = 0
+    for step in steps:
+        total += _count_weights(step.operation)
+        before.append(total)
+    merges = [
+        step
+        for step in steps
+        if len(step.inputs) > 1
+        and len(crossing[step.position]) <= WIDEST_BOUNDARY
+        and any(tensor is step.output for tensor in crossing[step.position])
+        and before[step.position] < total
+    ]
+    if not merges:
+        return []
+    wanted = [total * fifth / FIFTHS for fifth in range(1, FIFTHS)]
+    return list(dict.fromkeys(min(merges, key=lambda step: abs(before[step.position] - share)) for share in wanted))

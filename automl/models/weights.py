@@ -11,12 +11,21 @@ from pathlib import Path
 import h5py
 
 from automl.errors import WeightsError
-from automl.models.facts import WeightsFile, describe_imagenet_arguments, facts_of, find_imagenet_file
+from automl.models.facts import WeightsFile, facts_of, find_imagenet_file
 from automl.records import Backbone, ModelConfig, PrepareJob
+from automl.space.backbones import catalog
+from automl.space.problems import shown
 
 TIMEOUT_SECONDS = 60
 FALLBACK_HOME = (Path("/tmp") if Path("/tmp").is_dir() else Path(tempfile.gettempdir())) / ".keras"
 """Where Keras itself keeps its files when KERAS_HOME cannot be written."""
+
+
+WAYS_OUT = (
+    ". Ways out: put the file there by hand; set KERAS_HOME to the folder whose models/ has it; choose another image size or backbone "
+    "whose file is there; set model.weights to the path of a weights file; or set model.weights to none, which trains the whole "
+    "network from scratch"
+)
 
 
 def fetch_weights(job: PrepareJob) -> None:
@@ -39,7 +48,9 @@ def fetch_weights(job: PrepareJob) -> None:
             if str(error) not in problems:
                 problems.append(str(error))
     if problems:
-        raise WeightsError("\n".join(problems), problems)
+        # What helps is the same for every missing file, so it is said once, at the end.
+        short = [problem.removesuffix(WAYS_OUT) for problem in problems]
+        raise WeightsError("\n".join(short) + (WAYS_OUT if short != problems else ""), problems)
 
 
 def _wanted(job: PrepareJob) -> Iterator[tuple[ModelConfig, int]]:
@@ -67,7 +78,7 @@ def ensure_imagenet_file(backbone: Backbone, image_size: int) -> Path:
     if file is None:
         raise WeightsError(
             f"model.weights: there are no ImageNet weights for {_describe(backbone)}; they exist for "
-            f"{describe_imagenet_arguments(backbone)}; choose one of these, or set model.weights to a file or to none"
+            f"{catalog()[backbone.name].describe_imagenet()}; choose one of these, or set model.weights to a file or to none"
         )
     path = keras_models_folder() / file.name
     if not path.exists():
@@ -120,14 +131,12 @@ def _missing(file: WeightsFile, path: Path, backbone: Backbone, image_size: int,
     reason = str(error) or type(error).__name__
     return (
         f"model.weights: the ImageNet weights of {_describe(backbone)} at {image_size} px are not at {path}, and downloading "
-        f"{file.url} failed ({reason}). Ways out: put the file there by hand; set KERAS_HOME to the folder whose models/ has it; "
-        "choose another image size or backbone whose file is there; set model.weights to the path of a weights file; or set "
-        "model.weights to none, which trains the whole network from scratch"
+        f"{file.url} failed ({reason}){WAYS_OUT}"
     )
 
 
 def _describe(backbone: Backbone) -> str:
-    arguments = ", ".join(f"{name} {value}" for name, value in backbone.arguments.items())
+    arguments = ", ".join(f"{name} {shown(value)}" for name, value in backbone.arguments.items())
     return f"{backbone.name} ({arguments})" if arguments else backbone.name
 
 

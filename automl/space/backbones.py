@@ -3,6 +3,7 @@
 import functools
 import itertools
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import resources
@@ -12,7 +13,7 @@ import pydantic
 
 from automl.space import domains
 from automl.space.fields import Field, Mistake
-from automl.space.problems import did_you_mean, nearest, shown
+from automl.space.problems import did_you_mean, listed, nearest, shown
 
 _TYPES: dict[str, tuple[Any, tuple[str, ...]]] = {
     "int": (int, ("int", "choice")),
@@ -29,7 +30,9 @@ class BackboneEntry:
     Attributes:
         pretrained: Whether there are ImageNet weights for it.
         minimum_size: Smallest side of its input in pixels.
-        stages: How many stages `model.unfreeze` counts.
+        usual_size: Side in pixels of the pictures that its published weights were trained on; None without such weights.
+        parameters: Number of its weights at default arguments, without a classifier.
+        stage_parameters: Those of each stage that `model.unfreeze` counts, from the output on.
         arguments: The constructor's arguments, each with type and default, perhaps low, high, options, imagenet.
         weights: The published weight files, each with the arguments that it belongs to.
     """
@@ -37,9 +40,16 @@ class BackboneEntry:
     name: str
     pretrained: bool
     minimum_size: int
-    stages: int
+    usual_size: int | None
+    parameters: int
+    stage_parameters: tuple[int, ...]
     arguments: Mapping[str, Mapping[str, Any]]
     weights: tuple[Mapping[str, Any], ...]
+
+    @property
+    def stages(self) -> int:
+        """How many stages `model.unfreeze` counts."""
+        return len(self.stage_parameters)
 
     def has_imagenet(self, arguments: Mapping[str, Any]) -> bool:
         """Whether weights are published for a network with these concrete arguments."""
@@ -52,6 +62,18 @@ class BackboneEntry:
         return not files or any(all(full.get(name) == value for name, value in wanted.items()) for wanted in files)
 
 
+    def describe_imagenet(self) -> str:
+        """The arguments for which weights are published: 'alpha 0.25, 0.5, 0.75 or 1.0'.
+
+        Where not every combination of such values has weights the combinations are listed instead.
+        """
+        published = {name: argument["imagenet"] for name, argument in self.arguments.items()}
+        combinations = list({shown(file["arguments"]): file["arguments"] for file in self.weights}.values())
+        if len(combinations) == math.prod(len(values) for values in published.values()):
+            return ", ".join(f"{name} {listed(map(shown, values))}" for name, values in published.items())
+        return listed(" with ".join(f"{name} {shown(value)}" for name, value in arguments.items()) for arguments in combinations)
+
+
 @functools.cache
 def catalog() -> dict[str, BackboneEntry]:
     """All backbones that a space file may name."""
@@ -60,13 +82,21 @@ def catalog() -> dict[str, BackboneEntry]:
         name: BackboneEntry(
             name=name,
             pretrained=bool(entry.get("pretrained", False)),
-            minimum_size=int(entry.get("minimum_size", 1)),
-            stages=int(entry.get("stages", 1)),
+            minimum_size=int(entry["minimum_size"]),
+            usual_size=entry.get("usual_size"),
+            parameters=int(entry["parameters"]),
+            stage_parameters=tuple(entry["stages"]),
             arguments=entry.get("arguments", {}),
             weights=tuple(entry.get("weights", ())),
         )
         for name, entry in json.loads(text)["backbones"].items()
     }
+
+
+def unknown_backbone(name: Any) -> str:
+    """The message about a backbone that is not in the catalog."""
+    near = nearest(name, catalog())
+    return f"unknown backbone {shown(name)}" + (f"; did you mean '{near}'?" if near else "; `automl schema` lists them all")
 
 
 @functools.cache
@@ -107,9 +137,7 @@ class BackboneField(Field):
             return None, [((), f"expected {self.expected}, but got {shown(value)}")]
         name = given["name"]
         if not isinstance(name, str) or name not in catalog():
-            near = nearest(name, catalog())
-            hint = f"; did you mean '{near}'?" if near else "; `automl schema` lists them all"
-            return None, [((), f"unknown backbone {shown(name)}{hint}")]
+            return None, [((), unknown_backbone(name))]
         normal: dict[str, Any] = {"name": name}
         mistakes: list[Mistake] = []
         for key, item in given.items():
@@ -127,18 +155,17 @@ class BackboneField(Field):
 
     def backbone_schema(self) -> dict[str, Any]:
         """JSON Schema of a name or a mapping, with every backbone's arguments."""
-        mappings = []
+        names = sorted(catalog())
+        mappings = [_mapping_schema({"enum": [name for name in names if not catalog()[name].arguments]}, {})]
         for entry in catalog().values():
-            arguments = {name: domains.json_schema(argument_field(entry.name, name)) for name in entry.arguments}
-            mappings.append(
-                {
-                    "type": "object",
-                    "properties": {"name": {"const": entry.name}, **arguments},
-                    "required": ["name"],
-                    "additionalProperties": False,
-                }
-            )
-        return {"anyOf": [{"enum": sorted(catalog())}, *mappings]}
+            if entry.arguments:
+                arguments = {name: domains.json_schema(argument_field(entry.name, name)) for name in entry.arguments}
+                mappings.append(_mapping_schema({"const": entry.name}, arguments))
+        return {"anyOf": [{"enum": names}, *mappings]}
+
+
+def _mapping_schema(name: Mapping[str, Any], arguments: Mapping[str, Any]) -> dict[str, Any]:
+    return {"type": "object", "properties": {"name": name, **arguments}, "required": ["name"], "additionalProperties": False}
 
 
 def combinations(option: Mapping[str, Any], most: int = 16) -> list[dict[str, Any]]:
@@ -166,4 +193,4 @@ def _values(value: Any, most: int) -> list[Any]:
     return [*found, _ABSENT] if any("when" in domain for _, domain in inside) else found
 
 
-__all__ = ["BackboneEntry", "BackboneField", "argument_field", "catalog", "combinations"]
+__all__ = ["BackboneEntry", "BackboneField", "argument_field", "catalog", "combinations", "unknown_backbone"]

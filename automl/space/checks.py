@@ -17,7 +17,7 @@ from automl.space.parameters import (
     conditions_of,
     fields_of,
 )
-from automl.space.problems import Path, Problems, listed, shown
+from automl.space.problems import Path, Problems, listed, shown, some
 from automl.space.start import check_start
 from automl.space.strategies import Strategy, steps_to_first_decision
 
@@ -105,7 +105,8 @@ def _check_imagenet(tree: Mapping[str, Any], fields: Fields, problems: Problems)
             arguments = {name: value for name, value in combination.items() if name != "name"}
             if not entry.has_imagenet(arguments):
                 message = f"there are no imagenet weights for {entry.name} with {shown(arguments)}"
-                problems.add(place, f"{message}; use weights: none or other arguments", shows=("model", "backbone"))
+                message += f", only for {entry.describe_imagenet()}; or train it from scratch with weights: none"
+                problems.add(place, message, shows=("model", "backbone"))
                 break
 
 
@@ -165,12 +166,16 @@ def _check_sizes(tree: Mapping[str, Any], fields: Fields, problems: Problems) ->
         return
     entries: list[Entry | None] = [*fields.entries.get("data.image_size", [])] or [None]
     written = _written("data.image_size", tree, fields)
+    names: dict[int, list[str]] = {}
     for backbone in dict.fromkeys(entry.name for entry in _entries(tree)):
-        smallest = backbones.catalog()[backbone].minimum_size
-        for entry, (at, values) in zip(entries, written, strict=True):
+        names.setdefault(backbones.catalog()[backbone].minimum_size, []).append(backbone)
+    for entry, (at, values) in zip(entries, written, strict=True):
+        for smallest in sorted(names):
             small = [value for value in values if value < smallest]
-            if small and (entry is None or _may_meet(entry, backbone, fields)):
-                problems.add(at, f"{backbone} needs pictures of at least {smallest} pixels, but got {small[0]}", shows=place)
+            met = [name for name in names[smallest] if entry is None or _may_meet(entry, name, fields)]
+            if small and met:
+                need = "needs" if len(met) == 1 else "need"
+                problems.add(at, f"{some(met)} {need} pictures of at least {smallest} pixels, but got {small[0]}", shows=place)
 
 
 def _may_meet(entry: Entry, name: str, fields: Fields) -> bool:

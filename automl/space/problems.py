@@ -33,6 +33,11 @@ def listed(words: Iterable[Any], last: str = "or") -> str:
     return texts[0] if len(texts) == 1 else f"{', '.join(texts[:-1])} {last} {texts[-1]}"
 
 
+def some(names: Sequence[str], most: int = 6) -> str:
+    """Names as a sentence lists them when there may be many: a, b and 37 more."""
+    return listed(names if len(names) <= most else [*names[: most - 1], f"{len(names) - most + 1} more"], "and")
+
+
 def nearest(word: Any, known: Iterable[Any]) -> str | None:
     """The known word that somebody who wrote `word` most likely meant."""
     if not isinstance(word, str):

@@ -1,14 +1,15 @@
-"""Writes what is generated from the schema: docs/space-file.md and search_spaces/space.schema.json.
+"""Writes what is generated from the schema and the catalog: docs/space-file.md, docs/backbones.md, search_spaces/space.schema.json.
 
 Run `python -m automl.space.reference` in a checkout after a change to records.py, settings.py or the backbones.
 """
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from automl.records import METRICS, write_atomically
-from automl.space.backbones import argument_field, catalog
+from automl.space.backbones import BackboneEntry, argument_field, catalog
 from automl.space.fields import Field, expected
 from automl.space.problems import dotted
 from automl.space.schema import json_schema, leaves, sections
@@ -67,6 +68,39 @@ file's folder. `--set name=value` reads the value as YAML and is checked like th
 current directory.
 """
 
+_BACKBONES = """\
+# Backbones
+
+What `model.backbone` may name: a small network that is trained from scratch, `cnn`, and every network of `keras.applications`.
+This page is generated from the installed Keras by `python -m automl.models.catalog` and `python -m automl.space.reference`.
+
+```yaml
+model:
+  backbone: {choice: [EfficientNetV2B0, ConvNeXtTiny, {name: MobileNet, alpha: {choice: [0.25, 0.5]}}]}
+```
+
+- **Pictures** may have any side from the smallest on, odd ones too; the usual side is that of the pictures on which the published
+  weights were trained. Each network takes pixels from 0 to 255: what `preprocess_input` of its family does to them is part of
+  the model and of everything that is exported from it.
+- **Stages** are what `model.unfreeze` counts, from the output on; the table shows their shares of the weights. With
+  `unfreeze: 2` the first two of them train. A stage lies between two halvings of the resolution. NASNet, whose cells each take
+  the outputs of two cells before them, is cut into fifths of its weights at its cells.
+- **What is pretrained runs in inference mode,** frozen or not: BatchNormalization uses its stored statistics, and dropout inside
+  the network, which the EfficientNets have, is off. With `model.batch_normalization: training` both run in training mode in the
+  stages that are being trained.
+- **A weights file** (`model.weights: some.weights.h5`) is one that was saved from the network without its classifier. That may
+  be one of the published files below, for a picture size or a machine for which `imagenet` would want another.
+
+Parameters and stages are those at the default arguments, without a classifier.
+"""
+
+_FILES = """\
+## Published weights
+
+What `model.weights: imagenet` loads. Keras looks for these files in the folder `models` of `KERAS_HOME`, by default `~/.keras`,
+and downloads what is missing; on a machine without a network put them there.
+"""
+
 
 def space_file_page() -> str:
     """The text of docs/space-file.md."""
@@ -81,7 +115,6 @@ def space_file_page() -> str:
     metrics = [f"| `{name}` | {direction} |" for name, direction in METRICS.items()]
     parts.append("\n## Metrics\n\n| `search.metric` | direction |\n|---|---|\n" + "\n".join(metrics) + "\n")
     parts.append(_strategies("Samplers", "search.sampler", SAMPLERS) + _strategies("Pruners", "search.pruner", PRUNERS))
-    parts.append(_backbones())
     return "".join(parts)
 
 
@@ -105,7 +138,7 @@ def _weights() -> str:
 ## Weights
 
 `imagenet` loads the published weights of each pretrained backbone; their arguments must then be among the published
-ones, see below. A file is loaded by path. With `none`, and for a backbone that is never pretrained (`cnn`, whatever
+ones, see [backbones.md](backbones.md). A file is loaded by path. With `none`, and for a backbone that is never pretrained (`cnn`, whatever
 `model.weights` says), the whole network trains from random weights: `unfreeze` is 'all' and BatchNormalization in
 training mode, and a file that asks for something else is refused. In a choice of both kinds `unfreeze` and
 `batch_normalization` vary only for the pretrained ones. A depth of `unfreeze` beyond a backbone's stages is 'all'.
@@ -121,17 +154,37 @@ def _strategies(title: str, field: str, table: dict[str, dict[str, Any]]) -> str
     return "\n".join(lines) + "\n"
 
 
-def _backbones() -> str:
-    lines = ["\n## Backbones\n", "| name | pretrained | smallest side | stages | arguments |", "|---|---|---|---|---|"]
+def backbones_page() -> str:
+    """The text of docs/backbones.md."""
+    lines = ["| name | million parameters | smallest side | usual side | stages | arguments |", "|---|---|---|---|---|---|"]
     for entry in catalog().values():
-        arguments = []
-        for name, argument in entry.arguments.items():
-            default = json.dumps(argument.get("default"))
-            published = f"; with imagenet {', '.join(map(str, argument['imagenet']))}" if argument.get("imagenet") else ""
-            arguments.append(f"`{name}`: {argument_field(entry.name, name).expected}, default {default}{published}")
-        pretrained = "yes" if entry.pretrained else "no"
-        lines.append(f"| `{entry.name}` | {pretrained} | {entry.minimum_size} | {entry.stages} | {'. '.join(arguments)} |")
-    return "\n".join(lines) + "\n"
+        shares = ", ".join(_percent(weights / entry.parameters) for weights in entry.stage_parameters)
+        usual = entry.usual_size or ""
+        row = f"| `{entry.name}` | {entry.parameters / 1e6:.3g} | {entry.minimum_size} | {usual} | {shares} | {_arguments(entry)} |"
+        lines.append(row)
+    files = ["| name | arguments | side | file |", "|---|---|---|---|"]
+    for entry in catalog().values():
+        several = {file["image_size"] for file in entry.weights} != {None}
+        for file in entry.weights:
+            side = (file["image_size"] or "any other") if several else "any"
+            files.append(f"| `{entry.name}` | {_values(file['arguments'])} | {side} | [{file['file']}]({file['url']}) |")
+    return f"{_BACKBONES}\n" + "\n".join(lines) + f"\n\n{_FILES}\n" + "\n".join(files) + "\n"
+
+
+def _percent(share: float) -> str:
+    return f"{share:.0%}" if round(100 * share) else "<1%"
+
+
+def _arguments(entry: BackboneEntry) -> str:
+    texts = []
+    for name, argument in entry.arguments.items():
+        published = f"; with imagenet {', '.join(map(json.dumps, argument['imagenet']))}" if argument.get("imagenet") else ""
+        texts.append(f"`{name}`: {argument_field(entry.name, name).expected}, default {json.dumps(argument['default'])}{published}")
+    return ". ".join(texts)
+
+
+def _values(arguments: Mapping[str, Any]) -> str:
+    return ", ".join(f"`{name}: {json.dumps(value)}`" for name, value in arguments.items())
 
 
 def schema_text() -> str:
@@ -141,7 +194,12 @@ def schema_text() -> str:
 
 def generated(checkout: Path) -> dict[Path, str]:
     """Every generated file of a checkout with the text that it must have."""
-    return {checkout / "docs" / "space-file.md": space_file_page(), checkout / "search_spaces" / SCHEMA_FILE: schema_text()}
+    docs = checkout / "docs"
+    return {
+        docs / "space-file.md": space_file_page(),
+        docs / "backbones.md": backbones_page(),
+        checkout / "search_spaces" / SCHEMA_FILE: schema_text(),
+    }
 
 
 def main() -> None:
@@ -150,7 +208,7 @@ def main() -> None:
         write_atomically(path, text)
 
 
-__all__ = ["generated", "main", "schema_text", "space_file_page"]
+__all__ = ["backbones_page", "generated", "main", "schema_text", "space_file_page"]
 
 if __name__ == "__main__":
     main()

@@ -31,7 +31,7 @@ class ShippedSpace:
 def list_spaces() -> list[ShippedSpace]:
     """All shipped space files by name."""
     files = [item for item in _folder().iterdir() if item.name.endswith(".yaml")]
-    return [_read(item) for item in sorted(files, key=lambda item: item.name)]
+    return sorted((_read(item) for item in files), key=lambda space: space.name)
 
 
 def read_space(name: str) -> str:

@@ -125,8 +125,15 @@ class TrialRun:
         return {"loss": total / seen, "accuracy": hits / seen}
 
     def _learning_rate(self, phase: Phase, step: int) -> float:
-        steps = phase.epochs * count_steps(len(self.dataset.train), self.config.train.batch_size)
-        return learning_rate_at(step, steps=steps, peak=phase.learning_rate, schedule=self.config.train.schedule)
+        settings = self.config.train
+        steps_an_epoch = count_steps(len(self.dataset.train), settings.batch_size)
+        return learning_rate_at(
+            step,
+            steps=phase.epochs * steps_an_epoch,
+            warmup_steps=min(settings.warmup_epochs, phase.epochs) * steps_an_epoch,
+            peak=phase.learning_rate,
+            schedule=settings.schedule,
+        )
 
     def _monitored(self, validated: dict[str, float]) -> float:
         name = self.config.metric
@@ -148,7 +155,7 @@ class TrialRun:
 
     def _tell(self, phase: Phase, phase_step: int, figures: dict[str, float], seconds: float) -> Literal["continue", "prune"]:
         steps = count_steps(len(self.dataset.train), self.config.train.batch_size)
-        rate = self._learning_rate(phase, (phase_step - 1) * steps)
+        rate = self._learning_rate(phase, phase_step * steps - 1)
         self.history.append({"epoch": self.step, "phase": phase.name, "learning_rate": rate, **figures, "seconds": round(seconds, 3)})
         if self.folder is not None:
             save_history(self.folder, self.history)

@@ -30,7 +30,7 @@ LINK = re.compile(r"!?\[[^\]]*\]\((?P<target>[^)\s]+)\)")
 INLINE_COMMAND = re.compile(r"`(?P<words>(?:automl|make) [a-z][a-z-]*)[^`]*`")
 
 SMALLER = (
-    "--trials=2", "--set=train.epochs=1", "--set=data.image_size=16", "--set=model.unfreeze=null",
+    "--trials=2", "--set=train.epochs=1", "--set=data.image_size=16", "--set=model.unfreeze=null", "--set=search.start=[]",
     "--set=model.backbone={name: cnn, blocks: 1, filters: 4}",
 )  # fmt: skip
 """For `automl search`, whose own options come before and so lose against these."""

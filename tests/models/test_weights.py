@@ -117,6 +117,7 @@ def test_fetching_reports_every_missing_file_once(home, serve):
         fetch_weights(job({"name": "cnn"}, mobilenet, mobilenet, {"name": "MobileNetV2", "alpha": 0.35}, image_sizes=(160, 224)))
     assert len(caught.value.problems) == 3
     assert sum("MobileNetV2" in problem for problem in caught.value.problems) == 2
+    assert str(caught.value).count("Ways out") == 1
     assert (home / "models" / NAME).exists()
 
 

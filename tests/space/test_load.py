@@ -168,7 +168,22 @@ def test_one_mistake_gives_one_message(line: str, message: str, tmp_path: Path) 
 BLOCKS = catalog()["cnn"].arguments["blocks"]["high"]
 MODELS = [
     ("MobilNet", "", "model.backbone: unknown backbone 'MobilNet'; did you mean 'MobileNet'?"),
+    ("resnet50", "", "model.backbone: unknown backbone 'resnet50'; did you mean 'ResNet50'?"),
+    ("ViT", "", "model.backbone: unknown backbone 'ViT'; `automl schema` lists them all"),
     ("3", "", "model.backbone: expected a backbone's name, or a mapping with 'name' and its arguments, but got 3"),
+    ("{name: VGG16, alpha: 0.5}", "", "model.backbone.alpha: unknown argument of VGG16"),
+    (
+        "{name: MobileNetV3Small, minimalistic: 1}",
+        "",
+        "model.backbone: MobileNetV3Small.minimalistic: expected true or false, but got 1",
+    ),
+    (
+        "{name: MobileNetV3Small, alpha: 0.75, minimalistic: {choice: [true, false]}}",
+        "",
+        'model.backbone: there are no imagenet weights for MobileNetV3Small with {"alpha": 0.75, "minimalistic": true}, '
+        "only for alpha 0.75 with minimalistic false, alpha 1.0 with minimalistic false or alpha 1.0 with minimalistic true; "
+        "or train it from scratch with weights: none",
+    ),
     ("{name: cnn, blocs: 3}", "", "model.backbone.blocs: unknown argument of cnn; did you mean 'blocks'?"),
     ("{name: cnn, blocks: 0}", "", f"model.backbone: cnn.blocks: expected an integer from 1 to {BLOCKS}, but got 0"),
     ("{name: cnn, blocks: {int: [3, 2]}}", "", "model.backbone: cnn.blocks: low must be below high, but got [3, 2]"),
@@ -231,6 +246,36 @@ def test_a_weights_file_is_taken_from_the_files_folder(tmp_path: Path) -> None:
     assert problems(text % "cnn", tmp_path) == [
         f"line 2: model.weights: cnn always starts from random weights; expected none, but got '{tmp_path}/own.h5'"
     ]
+
+
+TOO_SMALL = [
+    ("[Xception, InceptionV3, NASNetLarge]", 74, ["InceptionV3 needs pictures of at least 75 pixels, but got 74"]),
+    (
+        "[Xception, InceptionV3, InceptionResNetV2, VGG16]",
+        70,
+        [
+            "Xception needs pictures of at least 71 pixels, but got 70",
+            "InceptionV3 and InceptionResNetV2 need pictures of at least 75 pixels, but got 70",
+        ],
+    ),
+    (
+        f"[{', '.join(name for name, entry in catalog().items() if entry.minimum_size == 32)}]",
+        31,
+        ["ConvNeXtTiny, ConvNeXtSmall, ConvNeXtBase, ConvNeXtLarge, ConvNeXtXLarge and 32 more need pictures of at least 32 pixels, but got 31"],
+    ),
+]
+
+
+@pytest.mark.parametrize(("names", "size", "messages"), TOO_SMALL, ids=["one", "two kinds", "many"])
+def test_pictures_smaller_than_several_backbones_take(names: str, size: int, messages: list[str], tmp_path: Path) -> None:
+    text = f"data: {{path: digits, image_size: {size}}}\nmodel: {{backbone: {{choice: {names}}}}}\n"
+    assert problems(text, tmp_path) == [f"line 1: data.image_size: {message}" for message in messages]
+
+
+@pytest.mark.parametrize("size", [75, 100, 225, 331, 333])
+def test_pictures_of_any_other_size_are_taken(size: int, tmp_path: Path) -> None:
+    text = f"data: {{path: digits, image_size: {size}}}\nmodel: {{backbone: {{choice: [{', '.join(catalog())}]}}}}\n"
+    assert read(text, tmp_path).image_sizes() == (size,)
 
 
 @pytest.mark.parametrize("size", ["16", "{choice: [16, 64]}", "{int: [16, 64]}"])

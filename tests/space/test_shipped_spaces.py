@@ -13,7 +13,7 @@ FOLDER = Path(__file__).parents[2] / "search_spaces"
 
 def test_every_shipped_file_is_listed() -> None:
     assert [space.name for space in list_spaces()] == sorted(path.stem for path in FOLDER.glob("*.yaml"))
-    assert {"quickstart", "cnn", "finetune"} <= {space.name for space in list_spaces()}
+    assert {"quickstart", "cnn", "transfer", "transfer-small"} <= {space.name for space in list_spaces()}
 
 
 @pytest.mark.parametrize("space", list_spaces(), ids=lambda space: space.name)

@@ -13,7 +13,7 @@ from automl.errors import SpaceError
 from automl.records import METRICS
 from automl.space import from_mapping
 from automl.space.backbones import catalog
-from automl.space.reference import generated
+from automl.space.reference import backbones_page, generated
 from automl.space.schema import json_schema, leaves
 
 CHECKOUT = Path(__file__).parents[2]
@@ -85,6 +85,11 @@ AGREE: list[dict[str, Any]] = [
     {"model": {"backbone": {"choice": ["cnn", {"name": "MobileNet", "alpha": {"choice": [0.25, 0.5]}}]}}},
     {"model": {"backbone": {"name": "cnn", "blocs": 3}}},
     {"model": {"backbone": {"name": "cnn", "blocks": 0}}},
+    {"model": {"backbone": {"name": "VGG16"}}},
+    {"model": {"backbone": {"name": "VGG16", "alpha": 1.0}}},
+    {"model": {"backbone": {"name": "VGG"}}},
+    {"model": {"backbone": {"name": "MobileNetV3Small", "minimalistic": True}}},
+    {"model": {"backbone": {"name": "MobileNetV3Small", "minimalistic": 1}}},
     {"model": {"backbone": "cnn", "head": {"units": [8, 8], "dropout": 0.2}}},
     {"model": {"backbone": "cnn", "head": {"units": {"choice": [[], [8]]}}}},
 ]
@@ -113,9 +118,20 @@ def test_an_editor_completes_names_keys_and_domains() -> None:
 
 def test_what_is_generated_is_current() -> None:
     files = generated(CHECKOUT)
-    assert len(files) == 2
+    assert {path.name for path in files} == {"space-file.md", "backbones.md", "space.schema.json"}
     for path, text in files.items():
         assert path.read_text(encoding="utf-8") == text, f"run python -m automl.space.reference, {path.name} is old"
+
+
+def test_the_page_of_backbones_names_each_with_its_stages_and_files() -> None:
+    page = backbones_page()
+    assert "| `VGG16` | 14.7 | 32 | 224 | 48%, 40%, 10%, 2%, <1% |  |" in page
+    assert "| `NASNetMobile` | 4.27 | 32 | 224 | 17%, 17%, 15%, 31%, 20% |  |" in page
+    assert "| `cnn` | 0.288 | 8 |  | 77%, 19%, 4% | `blocks`: an integer from 1 to 7, default 3." in page
+    assert "`minimalistic`: true or false, default false; with imagenet false, true |" in page
+    for entry in catalog().values():
+        assert page.count(f"\n| `{entry.name}` |") == 1 + len(entry.weights)
+        assert all(f"[{file['file']}]({file['url']})" in page for file in entry.weights)
 
 
 def test_reading_a_space_imports_nothing_heavy() -> None:

@@ -55,7 +55,7 @@ SUFFIXED = {
 }
 
 
-@pytest.mark.parametrize("name", ["quickstart", "cnn", "finetune", "suffixed"])
+@pytest.mark.parametrize("name", ["quickstart", "cnn", "transfer", "transfer-small", "suffixed"])
 def test_forty_trials_of_grouped_tpe(name: str) -> None:
     space = from_mapping(SUFFIXED, base=".") if name == "suffixed" else load(FOLDER / f"{name}.yaml")
     sampler = optuna.samplers.TPESampler(seed=1, multivariate=True, group=True, n_startup_trials=10)

@@ -100,7 +100,7 @@ def test_its_files(learned, colours):
     assert TrialResult.load(folder / "result.json") == result
     rows = read_history(folder)
     assert [(row["epoch"], row["phase"]) for row in rows] == [(str(step), "whole") for step in (1, 2, 3, 4)]
-    assert float(rows[0]["learning_rate"]) == 0.01 > float(rows[3]["learning_rate"]) > 0
+    assert 0.01 > float(rows[0]["learning_rate"]) > float(rows[3]["learning_rate"]) > 0
     assert [float(row["val_accuracy"]) for row in rows] == [epoch.metrics["val_accuracy"] for epoch in listener.epochs]
     best = max(rows, key=lambda row: (float(row["val_accuracy"]), -float(row["val_loss"])))
     assert int(best["epoch"]) == result.best_epoch
@@ -194,6 +194,24 @@ def test_head_then_fine_tuning(large_colours, configure, pretrained, tmp_path):
     images, _ = large_colours.validation.batch(np.arange(45))
     with np.load(tmp_path / "validation.npz") as stored:
         assert np.abs(load_trial(tmp_path, 3).predict(images, verbose=0) - stored["probabilities"]).max() < 1e-5
+
+
+def test_each_phase_begins_with_its_own_warm_up(large_colours, configure, pretrained, monkeypatch):
+    from automl.training import run as running
+
+    rates = []
+
+    class Watched(running.TrainProgram):
+        def step(self, batch, learning_rate):
+            rates.append(learning_rate)
+            return super().step(batch, learning_rate)
+
+    monkeypatch.setattr(running, "TrainProgram", Watched)
+    settings = {"train__epochs": 4, "train__warmup_epochs": 1, "train__schedule": "cosine"}
+    run(configure(model={**pretrained, "unfreeze": 1}, data__image_size=32, **settings), large_colours)
+    head, fine_tuning = np.split(np.array(rates), 2)
+    assert head[0] < head.max() == pytest.approx(0.01)
+    assert fine_tuning == pytest.approx(head * 0.01)
 
 
 def test_a_frozen_trial_stores_its_head_alone(large_colours, configure, pretrained, tmp_path):
