@@ -8,6 +8,7 @@ import importlib.util
 import math
 import shutil
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,7 +25,7 @@ from automl.searches.rules import FIRST_DECIDED_STEP, SAMPLER_PACKAGES, STARTUP_
 from automl.space import SearchSpace
 from automl.space.domains import size
 from automl.training.metrics import explain_undefined
-from automl.training.phases import plan_phases
+from automl.training.phases import Phase, plan_phases
 
 TRIALS_PER_BRACKET = 40
 FEW_VALIDATION_PICTURES = 100
@@ -281,7 +282,7 @@ def _missing_packages(space: SearchSpace) -> list[str]:
 
 
 def _warnings(space: SearchSpace, placement: Placement, pictures: Pictures, disk: Disk) -> list[str]:
-    found = [*_pruner_warnings(space), *_sampler_warnings(space), *_metric_warnings(space, pictures)]
+    found = [*_pruner_warnings(space), *_sampler_warnings(space), *_metric_warnings(space, pictures), *_warmup_warnings(space)]
     if space.test == 0:
         found.append("data.test is 0: the validation pictures choose the winner, so its value is optimistic, and nothing says by how much")
     if pictures.validation is not None and pictures.validation < FEW_VALIDATION_PICTURES:
@@ -304,6 +305,15 @@ def _metric_warnings(space: SearchSpace, pictures: Pictures) -> list[str]:
     return [f"search.metric: every trial will fail: {reason}"] if reason else []
 
 
+def _warmup_warnings(space: SearchSpace) -> list[str]:
+    """Of a learning rate that does nothing but rise."""
+    longest = max(space.possible("train.warmup_epochs"))
+    shortest = min(phase.epochs for phases in _possible_phases(space) for phase in phases)
+    if longest == 0 or longest < shortest:
+        return []
+    return [f"train.warmup_epochs: {longest:g}, but a phase may have {shortest} epochs; its learning rate reaches the peak only at the end"]
+
+
 def _cores() -> int:
     """Cores that one worker with automatic threads would get: what this process may use."""
     return place_workers("cpu", 1, "auto").threads
@@ -314,18 +324,24 @@ def last_decided_step(space: SearchSpace) -> int:
 
     Nothing is decided in the first two epochs of a phase, nor after the last epoch.
     """
-    weights = "none" if all(not load_facts()[flat["name"]]["pretrained"] for flat in space.backbones()) else space.weights
     last = 0
+    for phases in _possible_phases(space):
+        end = 0
+        for phase in phases:
+            end += phase.epochs
+            step = min(end, space.epochs - 1)
+            if step - (end - phase.epochs) >= FIRST_DECIDED_STEP:
+                last = max(last, step)
+    return last
+
+
+def _possible_phases(space: SearchSpace) -> Iterator[tuple[Phase, ...]]:
+    """The phases of each kind of trial that there may be."""
+    is_whole = space.weights == "none" or not any(load_facts()[flat["name"]]["pretrained"] for flat in space.backbones())
     for fraction in space.possible("train.fine_tune.epochs_fraction"):
         train = TrainConfig.model_validate({"epochs": space.epochs, "fine_tune": {"epochs_fraction": fraction}})
         for unfreeze in space.possible("model.unfreeze"):
-            end = 0
-            for phase in plan_phases(train, is_whole=weights == "none", is_frozen=unfreeze in (0, None)):
-                end += phase.epochs
-                step = min(end, space.epochs - 1)
-                if step - (end - phase.epochs) >= FIRST_DECIDED_STEP:
-                    last = max(last, step)
-    return last
+            yield plan_phases(train, is_whole=is_whole, is_frozen=unfreeze in (0, None))
 
 
 def _pruner_warnings(space: SearchSpace) -> list[str]:

@@ -200,7 +200,7 @@ class FineTuneConfig(Record):
         0.5, description="Share of train.epochs that trains unfrozen; the rest trains the head alone."
     )
     learning_rate_factor: Annotated[float, Field(gt=0, le=10), Varies("float", "choice")] = Field(
-        0.01, description="Fine-tuning's learning rate as a multiple of train.learning_rate."
+        0.01, description="Fine-tuning's learning rate as a multiple of train.learning_rate. The default suits adam; sgd wants 0.1 to 1."
     )
 
 
@@ -215,7 +215,7 @@ class TrainConfig(Record):
     )
     schedule: Annotated[Literal["constant", "cosine"], Varies("choice")] = Field("constant", description="Learning rate over a phase.")
     warmup_epochs: Annotated[float, Field(ge=0, le=1000), Varies("float", "choice")] = Field(
-        0.0, description="Epochs at the start of each phase over which the learning rate rises linearly to its peak."
+        0.0, description="Epochs at the start of each phase over which the learning rate rises linearly to its peak; at most the phase."
     )
     momentum: Annotated[float, Field(ge=0, lt=1), Varies("float", "choice")] = Field(
         0.9, description="Momentum of sgd; other optimizers ignore it."

@@ -29,8 +29,6 @@ from typing import Any
 HERE = Path(__file__).parent
 RESULTS = HERE / "peers.jsonl"
 SPACE = HERE.parent / "search_spaces" / "transfer-small.yaml"
-BACKBONES = "{choice: [{name: MobileNet, alpha: 0.25}, {name: MobileNetV2, alpha: 0.35}]}"
-"""Those of the peers."""
 VALIDATION = 0.2
 TOOLS = {
     "KerasTuner, frozen": ("peer_kerastuner.py", "frozen"),
@@ -73,7 +71,7 @@ def run_peer(script: Path, task: str, data: Path, seed: int, work: Path) -> dict
 def run_automl(data: Path, seed: int, work: Path) -> dict[str, Any]:
     """One `automl search`, from the command to the exported winner."""
     program = Path(sys.executable).with_name("automl")
-    settings = ["--set", f"model.backbone={BACKBONES}", "--set", f"train.epochs={EPOCHS}", "--set", f"search.seed={seed}"]
+    settings = ["--set", f"train.epochs={EPOCHS}", "--set", f"search.seed={seed}"]
     started = time.perf_counter()
     done = subprocess.run(
         [str(word) for word in (program, "search", "--space", SPACE, "--data", data, "--studies-dir", work, "--trials", TRIALS, *settings)],

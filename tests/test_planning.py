@@ -109,6 +109,7 @@ def test_missing_packages(tmp_path, monkeypatch):
         ),
         (["search.pruner={name: patient, patience: 18}"], "patient first decides after epoch 20"),
         (["search.pruner=hyperband"], "hyperband divides 50 trials among 3 brackets, so that one gets about 8"),
+        (["train.warmup_epochs=20"], "train.warmup_epochs: 20, but a phase may have 20 epochs"),
         (["search.devices=cpu", "search.workers=512", "search.trials=600"], "search.workers: 512 workers share"),
     ],
 )
@@ -124,6 +125,7 @@ def test_warning(tmp_path, overrides, warning):
         ["search.pruner=none", "train.epochs=1"],
         ["search.pruner=hyperband", "search.trials=300"],
         ["search.pruner=halving"],
+        ["train.warmup_epochs=19"],
     ],
 )
 def test_no_warning(tmp_path, overrides):

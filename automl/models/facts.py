@@ -1,7 +1,7 @@
 """What is known of each backbone without Keras: its arguments, sizes, stages and weight files, from `backbones.json`.
 
-A backbone's facts are `pretrained`, `minimum_size` (smallest side of its input in pixels), `usual_size` (side of the
-pictures that its published weights were trained on), `parameters` and `stages` (all weights, and those of each stage
+A backbone's facts are `pretrained`, `minimum_size` (smallest side of its input in pixels), `usual_size` (the side
+that Keras assumes for its published weights), `parameters` and `stages` (all weights, and those of each stage
 counted from the output, at default arguments), `arguments`, `weights`, and `scale_of_weights` where weights that were
 trained elsewhere need it.
 """

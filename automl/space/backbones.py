@@ -30,7 +30,7 @@ class BackboneEntry:
     Attributes:
         pretrained: Whether there are ImageNet weights for it.
         minimum_size: Smallest side of its input in pixels.
-        usual_size: Side in pixels of the pictures that its published weights were trained on; None without such weights.
+        usual_size: Side in pixels that Keras assumes for its published weights; None without such weights.
         parameters: Number of its weights at default arguments, without a classifier.
         stage_parameters: Those of each stage that `model.unfreeze` counts, from the output on.
         arguments: The constructor's arguments, each with type and default, perhaps low, high, options, imagenet.
@@ -60,7 +60,6 @@ class BackboneEntry:
         full = {name: argument.get("default") for name, argument in self.arguments.items()} | dict(arguments)
         files = [file.get("arguments", {}) for file in self.weights]
         return not files or any(all(full.get(name) == value for name, value in wanted.items()) for wanted in files)
-
 
     def describe_imagenet(self) -> str:
         """The arguments for which weights are published: 'alpha 0.25, 0.5, 0.75 or 1.0'.

@@ -79,8 +79,8 @@ model:
   backbone: {choice: [EfficientNetV2B0, ConvNeXtTiny, {name: MobileNet, alpha: {choice: [0.25, 0.5]}}]}
 ```
 
-- **Pictures** may have any side from the smallest on, odd ones too; the usual side is that of the pictures on which the published
-  weights were trained. Each network takes pixels from 0 to 255: what `preprocess_input` of its family does to them is part of
+- **Pictures** may have any side from the smallest on, odd ones too; the usual side is the one that Keras
+  assumes for the published weights. Each network takes pixels from 0 to 255: what `preprocess_input` of its family does to them is part of
   the model and of everything that is exported from it.
 - **Stages** are what `model.unfreeze` counts, from the output on; the table shows their shares of the weights. With
   `unfreeze: 2` the first two of them train. A stage lies between two halvings of the resolution. NASNet, whose cells each take

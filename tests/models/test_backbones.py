@@ -115,13 +115,17 @@ def test_each_depth_trains_what_lies_after_its_boundary_and_nothing_before(weigh
     assert sizes == sorted(set(sizes)), "each stage adds weights"
 
 
+def _kind(layer):
+    return type(layer).__name__, [weight.shape for weight in layer.weights]
+
+
 @pytest.mark.parametrize("name", FAMILIES)
 def test_weights_files_find_the_layers_in_keras_order(weightless, name):
     import keras
 
-    pixels = keras.Input((101, 101, 3))
-    network = getattr(keras.applications, name)(include_top=False, weights=None, input_tensor=pixels)
-    assert [id(layer) for layer in keras.Model(pixels, network.output).layers] == [id(layer) for layer in network.layers]
+    network = getattr(keras.applications, name)(include_top=False, weights=None, input_shape=(101, 101, 3))
+    found = construct(name, image_size=101)
+    assert [_kind(layer) for layer in found.layers] == [_kind(layer) for layer in network.layers]
 
 
 @pytest.mark.parametrize(
@@ -209,6 +213,21 @@ def test_a_network_that_normalizes_its_pixels_is_exported_to_onnx(settings, pict
     expected = model.predict_on_batch(pictures)
     OnnxExporter().write(model, tmp_path / "model.onnx")
     assert np.allclose(OnnxExporter().predict(tmp_path / "model.onnx", pictures), expected, rtol=1e-5, atol=1e-4)
+
+
+def test_the_activation_of_the_convnexts_is_exported_to_onnx(pictures, tmp_path):
+    import keras
+
+    from automl.export.onnx_format import OnnxExporter
+
+    for package in OnnxExporter.needs:
+        pytest.importorskip(package)
+    pixels = keras.Input(pictures.shape[1:], dtype="uint8", name="pixels")
+    x = keras.layers.Rescaling(1 / 64, offset=-2.0)(pixels)
+    model = keras.Model(pixels, keras.layers.Flatten()(keras.layers.Activation("gelu")(x)))
+    expected = model.predict_on_batch(pictures)
+    OnnxExporter().write(model, tmp_path / "model.onnx")
+    assert np.allclose(OnnxExporter().predict(tmp_path / "model.onnx", pictures), expected, atol=1e-5)
 
 
 def publish(monkeypatch, path):
