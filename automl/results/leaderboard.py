@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from automl.records import Direction, TrialConfig, TrialResult, write_atomically
-from automl.searches.events import SearchEnded, SearchEvent, Told
+from automl.searches.events import SearchEnded, SearchEvent, SearchStarted, Told
 from automl.searches.folder import StudyFolder
 from automl.searches.ranking import ranked
 
@@ -16,7 +16,9 @@ COLUMNS = (
     "rank", "trial", "state", "value", "low", "high", "epochs", "best_epoch", "seconds",
     "parameters", "trained_parameters", "model_bytes", "attempt", "retry_of", "reason",
 )  # fmt: skip
-MIN_SECONDS_BETWEEN_WRITES = 2.0
+COLUMNS_BEFORE_PARAMS = 6
+MIN_SECONDS_BETWEEN_WRITES = 1.0
+LARGEST_SHARE_OF_TIME = 0.01
 
 
 def leaderboard(results: Iterable[TrialResult], direction: Direction, unfinished: Iterable[TrialConfig] = ()) -> list[dict[str, Any]]:
@@ -26,13 +28,18 @@ def leaderboard(results: Iterable[TrialResult], direction: Direction, unfinished
     bound the value's 95 % interval over the validation pictures. Only complete trials have a rank; a trial that was run again
     with a smaller batch is not among them.
     """
+    rows = [_row(result, rank) for rank, result in _in_order(results, direction)]
+    return [*rows, *map(_unfinished_row, unfinished)]
+
+
+def _in_order(results: Iterable[TrialResult], direction: Direction) -> list[tuple[int | None, TrialResult]]:
+    """The results as they stand on the leaderboard, with their ranks."""
     results = list(results)
     best_first = ranked(results, direction)
-    ranks = {result.number: rank for rank, result in enumerate(best_first, start=1)}
+    with_rank = {result.number for result in best_first}
     order = {"complete": 0, "pruned": 1, "failed": 2}
-    rest = sorted((r for r in results if r.number not in ranks), key=lambda r: (order[r.outcome], r.number))
-    rows = [_row(result, ranks.get(result.number)) for result in [*best_first, *rest]]
-    return [*rows, *map(_unfinished_row, unfinished)]
+    rest = sorted((r for r in results if r.number not in with_rank), key=lambda r: (order[r.outcome], r.number))
+    return [*enumerate(best_first, start=1), *((None, result) for result in rest)]
 
 
 def _unfinished_row(config: TrialConfig) -> dict[str, Any]:
@@ -76,20 +83,32 @@ def study_rows(folder: StudyFolder, direction: Direction) -> list[dict[str, Any]
 
 def flat(rows: list[dict[str, Any]]) -> tuple[list[str], list[list[Any]]]:
     """The rows as a table with a column for each parameter: its header and its lines."""
-    names = list(dict.fromkeys(name for row in rows for name in row["params"]))
-    fixed_head, fixed_tail = COLUMNS[:6], COLUMNS[6:]
-    header = [*fixed_head, *names, *fixed_tail]
-    lines = [[*(row[c] for c in fixed_head), *(row["params"].get(n) for n in names), *(row[c] for c in fixed_tail)] for row in rows]
-    return header, lines
+    names = _parameter_names(row["params"] for row in rows)
+    return _header(names), [_line(row, names) for row in rows]
+
+
+def _parameter_names(params: Iterable[Mapping[str, Any]]) -> list[str]:
+    return list(dict.fromkeys(name for one in params for name in one))
+
+
+def _header(names: list[str]) -> list[str]:
+    return [*COLUMNS[:COLUMNS_BEFORE_PARAMS], *names, *COLUMNS[COLUMNS_BEFORE_PARAMS:]]
+
+
+def _line(row: Mapping[str, Any], names: list[str]) -> list[Any]:
+    fixed = [row[column] for column in COLUMNS]
+    return [*fixed[:COLUMNS_BEFORE_PARAMS], *map(row["params"].get, names), *fixed[COLUMNS_BEFORE_PARAMS:]]
 
 
 def to_csv(rows: list[dict[str, Any]]) -> str:
     """The rows as CSV; what a row does not have is left empty."""
-    text = io.StringIO()
     header, lines = flat(rows)
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(header)
-    writer.writerows(lines)
+    return _csv_text([header, *lines])
+
+
+def _csv_text(lines: Iterable[list[Any]]) -> str:
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows(lines)
     return text.getvalue()
 
 
@@ -106,25 +125,43 @@ class LeaderboardWriter:
     def __init__(self, folder: StudyFolder, direction: Direction, keep: int, results: Mapping[int, TrialResult]) -> None:
         self._folder, self._direction, self._keep, self._results = folder, direction, keep, results
         self._next_write = 0.0
-        self._deleted: set[int] = set()
+        self._names: list[str] = []
+        self._lines: dict[int, tuple[TrialResult, str]] = {}
+        self._without_weights: set[int] = set()
 
     def __call__(self, event: SearchEvent) -> None:
-        """Write after a trial has ended, but so that writing stays a small share of the time however many trials there are."""
-        if isinstance(event, SearchEnded):
+        """Write after a trial has ended, but so that writing stays a small share of the time however many trials there are.
+
+        What a driver that was killed has left behind is written again when the study is opened.
+        """
+        if isinstance(event, SearchEnded) or (isinstance(event, SearchStarted) and self._results):
             self.write()
         elif isinstance(event, Told) and time.monotonic() >= self._next_write:
             start = time.monotonic()
             self.write()
             cost = time.monotonic() - start
-            self._next_write = start + max(MIN_SECONDS_BETWEEN_WRITES, 50 * cost)
+            self._next_write = start + max(MIN_SECONDS_BETWEEN_WRITES, cost / LARGEST_SHARE_OF_TIME)
 
     def write(self) -> None:
         """Write the leaderboard, then delete the weights beyond the best."""
-        write_atomically(self._folder.leaderboard, to_csv(leaderboard(self._results.values(), self._direction)))
-        for result in ranked(self._results.values(), self._direction)[self._keep :]:
-            if result.number not in self._deleted:
-                weights_file(self._folder, result.number).unlink(missing_ok=True)
-                self._deleted.add(result.number)
+        ordered = _in_order(self._results.values(), self._direction)
+        names = _parameter_names(result.params for _, result in ordered)
+        if names != self._names:
+            self._names, self._lines = names, {}
+        lines = "".join(f"{'' if rank is None else rank}{self._after_rank(result)}" for rank, result in ordered)
+        write_atomically(self._folder.leaderboard, _csv_text([_header(names)]) + lines)
+        beyond = {result.number for rank, result in ordered if rank is not None and rank > self._keep}
+        for number in beyond - self._without_weights:
+            weights_file(self._folder, number).unlink(missing_ok=True)
+        self._without_weights |= beyond
+
+    def _after_rank(self, result: TrialResult) -> str:
+        """A trial's line without its rank, which alone changes when others end."""
+        known, line = self._lines.get(result.number, (None, ""))
+        if known is not result:
+            line = _csv_text([_line(_row(result, None), self._names)])
+            self._lines[result.number] = result, line
+        return line
 
 
 def weights_file(folder: StudyFolder, number: int) -> Path:

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import islice
 
 from automl.errors import SearchFailedError, WeightsError
 from automl.records import (
@@ -257,15 +258,16 @@ class Driver:
 
     def _check_failures(self, last: TrialResult) -> None:
         """Stop a search in which nearly every trial fails for the same reason."""
-        ended = [result for _, result in sorted(self.ledger.results.items())]
+        ended = self.ledger.results
+        window = list(islice(reversed(ended.values()), ALIKE_WINDOW))
         kind = _kind(last.reason)
-        alike = [result for result in ended[-ALIKE_WINDOW:] if result.outcome == "failed" and _kind(result.reason) == kind]
-        at_first = not any(result.outcome == "complete" for result in ended) and len(alike) >= ALIKE_AT_FIRST
-        later = len(ended) >= ALIKE_WINDOW and len(alike) > ALIKE_WINDOW // 2
+        alike = [result for result in window if result.outcome == "failed" and _kind(result.reason) == kind]
+        at_first = len(alike) >= ALIKE_AT_FIRST and not any(result.outcome == "complete" for result in ended.values())
+        later = len(window) >= ALIKE_WINDOW and len(alike) > ALIKE_WINDOW // 2
         if at_first or later:
             where = self.ledger.folder.trial(last.number) / "log.txt"
             raise SearchFailedError(
-                f"the search was stopped because {len(alike)} of its last {len(ended[-ALIKE_WINDOW:])} trials failed alike: {last.reason}. "
+                f"the search was stopped because {len(alike)} of its last {len(window)} trials failed alike: {last.reason}. "
                 f"The log of the last one: {where}"
             )
 

@@ -1,6 +1,7 @@
 """A study on disk: where each of its files lies. Reading it needs no Optuna, because `result.json` says what is finished."""
 
 import json
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -54,9 +55,11 @@ class StudyFolder:
 
     def numbers(self) -> list[int]:
         """Numbers of all trials that have a folder, in order."""
-        if not self.trials.is_dir():
+        try:
+            with os.scandir(self.trials) as entries:
+                return sorted(int(entry.name) for entry in entries if entry.name.isdigit() and entry.is_dir())
+        except FileNotFoundError:
             return []
-        return sorted(int(path.name) for path in self.trials.iterdir() if path.name.isdigit() and path.is_dir())
 
     def result(self, number: int) -> TrialResult | None:
         """How a trial ended, or None while it has not."""

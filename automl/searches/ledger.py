@@ -1,7 +1,9 @@
 """The trials of one study in Optuna's database, kept in step with the trials' folders; the only place that asks and tells."""
 
 import csv
-from collections.abc import Callable, Iterator
+import gc
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -25,6 +27,7 @@ class OpenTrial:
         reported: The steps whose values are stored, by an earlier attempt or this one.
         attempt: Counts from 1; a trial whose worker or driver died is attempted again under the same number.
         worker_deaths: Workers that ended while they had this trial.
+        is_constrained: Whether the database says already that the config failed.
     """
 
     config: TrialConfig
@@ -32,6 +35,7 @@ class OpenTrial:
     reported: set[int] = field(default_factory=set)
     attempt: int = 1
     worker_deaths: int = 0
+    is_constrained: bool = False
 
 
 class Ledger:
@@ -46,7 +50,7 @@ class Ledger:
         notice: Called with a sentence for the person, for example while the database is busy.
 
     Attributes:
-        results: Every finished trial by its number.
+        results: Every finished trial by its number, in the order in which they ended.
         counted: Trials that count towards `search.trials`: complete, pruned and finally failed ones.
     """
 
@@ -63,21 +67,24 @@ class Ledger:
         self._waiting: list[int] = []
         self._ask_was_cut = False
         self._exhausted = False
+        self._tried: set[tuple[tuple[str, Scalar], ...]] | None = None
 
     # --- reading -----------------------------------------------------------------------------------------------------
 
     def _trials(self) -> list[FrozenTrial]:
+        """All trials; costs more the more there are, so it is nothing for each trial or report."""
         return self._study.get_trials(deepcopy=False)
 
     # --- opening -----------------------------------------------------------------------------------------------------
 
     def reconcile(self) -> None:
         """Bring database and folders together; unfinished trials are queued to be continued before new ones are asked for."""
-        numbers = self.folder.numbers()
-        for result in self.folder.results():
-            self._record(result)
-        trials = self._trials()
-        for number in range(len(trials), max(numbers, default=-1) + 1):
+        with _without_garbage_collection():
+            numbers = self.folder.numbers()
+            for result in filter(None, map(self.folder.result, numbers)):
+                self._record(result)
+            known = len(self._trials())
+        for number in range(known, max(numbers, default=-1) + 1):
             self._restore(number)
         for trial in self._trials():
             ended = self.results.get(trial.number)
@@ -141,8 +148,9 @@ class Ledger:
 
     def _enqueue_start(self) -> None:
         """Queue `search.start`, each entry once in a study's life."""
-        known = {trial.user_attrs.get("start") for trial in self._trials()}
-        if any(trial.state.is_finished() and "start" not in trial.user_attrs for trial in self._trials()):
+        trials = self._trials()
+        known = {trial.user_attrs.get("start") for trial in trials}
+        if any(trial.state.is_finished() and "start" not in trial.user_attrs for trial in trials):
             return
         for index, values in enumerate(start_values(self.space)):
             if index not in known:
@@ -165,6 +173,8 @@ class Ledger:
         else:
             opened = self._configure(retried(self._ask, notice=self._notice), attempt=1)
         self._open[opened.config.number] = opened
+        if self._tried is not None:
+            self._tried.add(_combination(opened.config.params))
         return opened
 
     def _ask(self) -> optuna.trial.Trial:
@@ -184,9 +194,10 @@ class Ledger:
         if self._exhausted or self.space.search.sampler.name != "grid":
             return self._exhausted
         total = self.space.combinations()
-        tried = {tuple(sorted(trial.params.items())) for trial in self._trials() if trial.state != TrialState.WAITING}
-        waiting = any(trial.state == TrialState.WAITING for trial in self._trials())
-        self._exhausted = not waiting and total is not None and len(tried) >= total
+        if self._tried is None:
+            self._tried = {_combination(trial.params) for trial in self._trials() if trial.state != TrialState.WAITING}
+        if total is not None and len(self._tried) >= total:
+            self._exhausted = not any(trial.state == TrialState.WAITING for trial in self._trials())
         return self._exhausted
 
     def _reopen(self, trial: FrozenTrial) -> OpenTrial:
@@ -194,6 +205,7 @@ class Ledger:
         opened = self._configure(handle, attempt=int(trial.user_attrs.get("attempt", 1)))
         opened.reported = set(trial.intermediate_values)
         opened.worker_deaths = int(trial.user_attrs.get("worker_deaths", 0))
+        opened.is_constrained = bool(trial.constraints)
         return opened
 
     def _configure(self, handle: optuna.trial.Trial, attempt: int) -> OpenTrial:
@@ -277,20 +289,21 @@ class Ledger:
         opened = self._open.pop(result.number)
         if _wants_smaller_batch(result, opened.config):
             result = self._requeue(result)
-        retried(lambda: self._tell(opened.handle, result), notice=self._notice)
+        retried(lambda: self._tell(opened, result), notice=self._notice)
         self._record(result)
         return result
 
     def _requeue(self, result: TrialResult) -> TrialResult:
         number = result.number
-        if not any(trial.user_attrs.get("retry_of") == number for trial in self._trials()):
-            params = self._trials()[number].params
-            self._study.enqueue_trial(params, user_attrs={"retry_of": number})
+        trials = self._trials()
+        if not any(trial.user_attrs.get("retry_of") == number for trial in trials):
+            self._study.enqueue_trial(trials[number].params, user_attrs={"retry_of": number})
         changed = result.model_copy(update={"counted": False})
         changed.save(self.folder.trial(number) / "result.json")
         return changed
 
-    def _tell(self, handle: optuna.trial.Trial, result: TrialResult) -> None:
+    def _tell(self, opened: OpenTrial, result: TrialResult) -> None:
+        handle = opened.handle
         if result.outcome == "failed":
             handle.set_user_attr("outcome", "failed")
             handle.set_user_attr("reason", result.reason)
@@ -299,8 +312,9 @@ class Ledger:
         state = {"complete": TrialState.COMPLETE, "pruned": TrialState.PRUNED, "failed": TrialState.FAIL}[result.outcome]
         if result.outcome == "failed" and result.cause == "config":
             # TPE learns nothing from FAIL and would walk into the same region again and again.
-            if not self._trials()[handle.number].constraints:
+            if not opened.is_constrained:
                 handle.set_constraint("failed", 1.0)
+                opened.is_constrained = True
             state = TrialState.PRUNED
         try:
             self._study.tell(handle.number, result.value if state == TrialState.COMPLETE else None, state=state, skip_if_finished=True)
@@ -314,6 +328,22 @@ class Ledger:
 def _wants_smaller_batch(result: TrialResult, config: TrialConfig) -> bool:
     ran_out = result.outcome == "failed" and (result.reason or "").startswith("out of memory")
     return ran_out and config.retry_of is None and config.train.batch_size > 1
+
+
+def _combination(params: Mapping[str, Scalar]) -> tuple[tuple[str, Scalar], ...]:
+    return tuple(sorted(params.items()))
+
+
+@contextmanager
+def _without_garbage_collection() -> Iterator[None]:
+    """Reading a large study makes millions of objects that stay; looking for garbage among them takes a third of the time."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
 
 
 def _stored_values(history: Path, metric: str) -> Iterator[tuple[int, float]]:

@@ -81,9 +81,11 @@ class Owner:
         self._end = time.monotonic()
 
     def name_workers(self, pids: list[int]) -> None:
-        """Write down the workers that would have to end before another driver may train."""
-        self._workers = [process_identity(pid) for pid in pids if psutil.pid_exists(pid)]
-        self.write()
+        """Write down the workers that would have to end before another driver may train, if they are not those that stand there."""
+        workers = [process_identity(pid) for pid in pids if psutil.pid_exists(pid)]
+        if workers != self._workers:
+            self._workers = workers
+            self.write()
 
     def beat(self) -> None:
         """Write the time down every few seconds, so that a killed driver loses no more than that."""

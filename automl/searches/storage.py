@@ -5,13 +5,14 @@ import sqlite3
 import time
 import uuid
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from pathlib import Path
 from typing import Any, TypeVar
 
 import optuna
 import psutil
 import sqlalchemy
+from optuna.trial import FrozenTrial, TrialState
 
 from automl.errors import StudyError
 from automl.records import Direction
@@ -85,10 +86,34 @@ def open_storage(folder: StudyFolder, storage: str | None) -> optuna.storages.RD
         raise StudyError(f"{shown}: expected a database that can be opened, but got: {told}. {_way_out(folder, storage, told)}") from None
 
 
+class OneWriterStudy(optuna.Study):
+    """A study whose trials end here and nowhere else, so the complete ones are listed again only after one has ended.
+
+    The median and percentile pruners ask for that list at every report; read from the database and sorted each time, it is most of
+    what a trial costs.
+    """
+
+    _complete: tuple[FrozenTrial, ...] | None = None
+
+    def get_trials(self, deepcopy: bool = True, states: Container[TrialState] | None = None) -> list[FrozenTrial]:
+        if deepcopy or states != (TrialState.COMPLETE,):
+            return super().get_trials(deepcopy, states)
+        if self._complete is None:
+            self._complete = tuple(super().get_trials(deepcopy, states))
+        return list(self._complete)
+
+    def tell(self, *arguments: Any, **options: Any) -> FrozenTrial:
+        try:
+            return super().tell(*arguments, **options)
+        finally:
+            self._complete = None
+
+
 def open_optuna_study(folder: StudyFolder, storage: str | None, direction: Direction, metric: str) -> optuna.Study:
     """The Optuna study of a folder, created when it is new; the dashboard shows the metric's name."""
     opened = open_storage(folder, storage)
-    study = optuna.create_study(storage=opened, study_name=folder.name, direction=direction, load_if_exists=True)
+    created = optuna.create_study(storage=opened, study_name=folder.name, direction=direction, load_if_exists=True)
+    study = OneWriterStudy(folder.name, created._storage)
     if storage is not None:
         _check_identity(study, folder, storage)
     if study.metric_names != [metric]:

@@ -3,7 +3,7 @@ import csv
 from automl.records import TrialConfig, TrialResult
 from automl.results import leaderboard as module
 from automl.results.leaderboard import LeaderboardWriter, flat, leaderboard, study_rows, to_csv
-from automl.searches.events import SearchEnded, Told
+from automl.searches.events import SearchEnded, SearchStarted, Told
 from automl.searches.folder import StudyFolder
 from automl.searches.ranking import ranked
 
@@ -93,3 +93,48 @@ def test_writer_writes_seldom(tmp_path, monkeypatch):
         now[0] = moment
         writer(Told(RESULTS[0], done=1))
     assert len(writes) == 2
+
+
+def test_a_fast_search_does_not_write_once_a_trial(tmp_path, monkeypatch):
+    writes = []
+    monkeypatch.setattr(module, "write_atomically", lambda path, content: writes.append(content))
+    monkeypatch.setattr(module.time, "monotonic", lambda: 100.0)
+    results = {}
+    writer = LeaderboardWriter(StudyFolder(tmp_path / "s"), "maximize", 2, results)
+    for number in range(200):
+        results[number] = result(number, number / 200)
+        writer(Told(results[number], done=number + 1))
+    assert len(writes) == 1
+    writer(SearchEnded(done=200))
+    assert writes[1] == to_csv(leaderboard(results.values(), "maximize"))
+
+
+def test_what_is_written_step_by_step_is_the_whole_leaderboard(tmp_path):
+    folder = make_study(tmp_path / "s", RESULTS)
+    results = {}
+    writer = LeaderboardWriter(folder, "maximize", 2, results)
+    for one in [*RESULTS, RESULTS[1].model_copy(update={"counted": False})]:
+        results[one.number] = one
+        writer.write()
+        assert folder.leaderboard.read_text() == to_csv(leaderboard(results.values(), "maximize"))
+
+
+def test_opening_a_study_writes_what_a_killed_driver_left_behind(tmp_path):
+    folder = make_study(tmp_path / "s", RESULTS)
+    folder.leaderboard.write_text("rank,trial\n")
+    writer = LeaderboardWriter(folder, "maximize", 2, {one.number: one for one in RESULTS})
+    writer(SearchStarted(done=5, total=9, workers=1, seconds_before=0.0))
+    assert folder.leaderboard.read_text() == to_csv(leaderboard(RESULTS, "maximize"))
+
+
+def test_weights_are_looked_for_once(tmp_path, monkeypatch):
+    looked_for = []
+    weights_file = module.weights_file
+    monkeypatch.setattr(module, "weights_file", lambda folder, number: looked_for.append(number) or weights_file(folder, number))
+    results = {}
+    writer = LeaderboardWriter(make_study(tmp_path / "s", []), "maximize", 2, results)
+    (tmp_path / "s").mkdir()
+    for number in range(6):
+        results[number] = result(number, number / 10)
+        writer.write()
+    assert looked_for == [0, 1, 2, 3]
