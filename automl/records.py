@@ -250,6 +250,28 @@ class TrialConfig(Record):
     retry_of: int | None = None
 
 
+HOT_FIELDS: tuple[str, ...] = (
+    "study", "number", "seed", "params", "metric", "direction", "retry_of",
+    "data.path", "data.validation", "data.test",
+    "train.epochs", "train.batch_size", "train.learning_rate", "train.schedule", "train.warmup_epochs", "train.weight_decay",
+    "train.label_smoothing", "train.early_stopping", "train.fine_tune",
+    "model.head.dropout", "augment.strength",
+)  # fmt: skip
+"""The fields of `TrialConfig` in which two trials may differ and still train with the same compiled program."""
+
+
+def program_key(config: TrialConfig) -> str:
+    """What must be equal for two trials to share a compiled program: the whole config but for its `HOT_FIELDS`, as JSON."""
+    fields = config.model_dump(mode="json")
+    for name in HOT_FIELDS:
+        *sections, last = name.split(".")
+        held = fields
+        for section in sections:
+            held = held[section]
+        del held[last]
+    return json.dumps(fields, sort_keys=True)
+
+
 # --- how a trial ended -----------------------------------------------------------------------------------------------
 
 

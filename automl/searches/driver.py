@@ -18,9 +18,12 @@ from automl.records import (
     Progress,
     Ready,
     TrainJob,
+    TrialConfig,
     TrialResult,
+    program_key,
 )
 from automl.searches import events
+from automl.searches.affinity import WarmPrograms
 from automl.searches.executors.base import Executor, ExecutorEvent, Lost, Received
 from automl.searches.ledger import Ledger, OpenTrial
 from automl.searches.outcome import Ending
@@ -66,6 +69,7 @@ class Driver:
         self._running: dict[int, OpenTrial] = {}
         self._idle: list[int] = []
         self._worn: set[int] = set()
+        self._warm = WarmPrograms()
         self._ending: Ending | None = None
 
     def run(self) -> Ending:
@@ -179,11 +183,19 @@ class Driver:
                     self.listen(events.Stopping("the sampler has nothing left to propose"))
                 return
             self.listen(events.Asked(opened.config))
-            worker = self._idle.pop(0)
+            worker = self._choose_worker(opened.config)
             self._running[worker] = opened
             folder = self.ledger.folder.trial(opened.config.number)
             self.listen(events.TrialStarted(opened.config, worker, opened.attempt))
             self.executor.submit(worker, TrainJob(config=opened.config, folder=str(folder), attempt=opened.attempt))
+
+    def _choose_worker(self, config: TrialConfig) -> int:
+        """Take the worker out of the idle ones that can start on this trial the soonest."""
+        key = program_key(config)
+        worker = self._warm.choose(self._idle, key)
+        self._idle.remove(worker)
+        self._warm.note(worker, key)
+        return worker
 
     # --- events ------------------------------------------------------------------------------------------------------
 
@@ -210,6 +222,7 @@ class Driver:
         if worker in self._worn:
             # What is left of a failed allocation must not starve the next trial.
             self._worn.remove(worker)
+            self._warm.forget(worker)
             self.executor.replace(worker)
         else:
             self._idle.append(worker)
@@ -235,6 +248,7 @@ class Driver:
         if event.worker in self._idle:
             self._idle.remove(event.worker)
         self._worn.discard(event.worker)
+        self._warm.forget(event.worker)
         self.owner.name_workers(self.executor.pids())
         opened = self._running.pop(event.worker, None)
         number = None if opened is None else opened.config.number

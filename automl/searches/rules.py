@@ -9,6 +9,9 @@ FIRST_DECIDED_STEP = 3
 STARTUP_TRIALS = 5
 """Trials that the median and percentile pruners let finish first, unless the file says otherwise."""
 
+REMEMBERED_PROGRAMS = 8
+"""Compiled programs that a worker is taken to have ready: those of its last trials."""
+
 
 def warm_up_steps(epochs: int) -> int:
     """Epochs of each trial that those pruners leave alone, unless the file says otherwise."""
