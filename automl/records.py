@@ -350,10 +350,15 @@ class Answer(Record):
 
 
 class Ready(Record):
-    """Worker to driver: started, or free again."""
+    """Worker to driver: started, or free again.
+
+    Attributes:
+        memory_bytes: Resident memory of the worker's process; 0 when it has none of its own.
+    """
 
     type: Literal["ready"] = "ready"
     pid: int
+    memory_bytes: int = 0
 
 
 class Progress(Record):

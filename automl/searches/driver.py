@@ -5,6 +5,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import islice
 
+import psutil
+
 from automl.errors import SearchFailedError, WeightsError
 from automl.records import (
     Answer,
@@ -24,8 +26,9 @@ from automl.records import (
 )
 from automl.searches import events
 from automl.searches.affinity import WarmPrograms
-from automl.searches.executors.base import Executor, ExecutorEvent, Lost, Received
+from automl.searches.executors.base import Executor, ExecutorEvent, Lost, Received, SuccessorLost, SuccessorReady
 from automl.searches.ledger import Ledger, OpenTrial
+from automl.searches.memory import MemoryWatch
 from automl.searches.outcome import Ending
 from automl.searches.owner import Owner
 
@@ -69,7 +72,9 @@ class Driver:
         self._running: dict[int, OpenTrial] = {}
         self._idle: list[int] = []
         self._worn: set[int] = set()
+        self._with_ready_successor: set[int] = set()
         self._warm = WarmPrograms()
+        self._memory = MemoryWatch(psutil.virtual_memory().total, executor.workers)
         self._ending: Ending | None = None
 
     def run(self) -> Ending:
@@ -152,7 +157,7 @@ class Driver:
         if isinstance(event, Lost):
             self._on_lost(event)
         elif isinstance(event, Received) and isinstance(event.message, Ready):
-            self._on_ready(event.worker)
+            self._on_ready(event.worker, event.message)
 
     # --- the budget --------------------------------------------------------------------------------------------------
 
@@ -195,6 +200,7 @@ class Driver:
         worker = self._warm.choose(self._idle, key)
         self._idle.remove(worker)
         self._warm.note(worker, key)
+        self._memory.note_trial(worker)
         return worker
 
     # --- events ------------------------------------------------------------------------------------------------------
@@ -203,9 +209,15 @@ class Driver:
         if isinstance(event, Lost):
             self._on_lost(event)
             return
+        if isinstance(event, SuccessorReady):
+            self._with_ready_successor.add(event.worker)
+            return
+        if isinstance(event, SuccessorLost):
+            self._on_successor_lost(event)
+            return
         message = event.message
         if isinstance(message, Ready):
-            self._on_ready(event.worker)
+            self._on_ready(event.worker, message)
         elif isinstance(message, Progress):
             self.listen(events.Progressed(event.worker, message))
         elif isinstance(message, Epoch):
@@ -218,14 +230,27 @@ class Driver:
             opened = self._running.pop(event.worker)
             self._conclude(self.ledger.give_up(opened.config.number, f"{message.error}: {message.message}"))
 
-    def _on_ready(self, worker: int) -> None:
-        if worker in self._worn:
-            # What is left of a failed allocation must not starve the next trial.
-            self._worn.remove(worker)
-            self._warm.forget(worker)
+    def _on_ready(self, worker: int, ready: Ready) -> None:
+        # What is left of a failed allocation must not starve the next trial.
+        if worker in self._worn or worker in self._with_ready_successor:
+            self._forget(worker)
             self.executor.replace(worker)
         else:
             self._idle.append(worker)
+            if self._memory.is_too_large(worker, ready.memory_bytes) and self._ending is None and self._budget_left():
+                self.executor.prepare_successor(worker)
+        self.owner.name_workers(self.executor.pids())
+
+    def _forget(self, worker: int) -> None:
+        """Another process takes this worker's place."""
+        self._worn.discard(worker)
+        self._with_ready_successor.discard(worker)
+        self._warm.forget(worker)
+        self._memory.forget(worker)
+
+    def _on_successor_lost(self, event: SuccessorLost) -> None:
+        # The worker goes on; where it is still too large after its next trial, another successor is started.
+        self._with_ready_successor.discard(event.worker)
         self.owner.name_workers(self.executor.pids())
 
     def _on_epoch(self, worker: int, epoch: Epoch) -> None:
@@ -247,8 +272,7 @@ class Driver:
     def _on_lost(self, event: Lost) -> None:
         if event.worker in self._idle:
             self._idle.remove(event.worker)
-        self._worn.discard(event.worker)
-        self._warm.forget(event.worker)
+        self._forget(event.worker)
         self.owner.name_workers(self.executor.pids())
         opened = self._running.pop(event.worker, None)
         number = None if opened is None else opened.config.number

@@ -11,6 +11,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Protocol
 
+import psutil
+
 from automl.errors import AutoMLError
 from automl.records import Answer, Decision, Epoch, Failed, Finished, Interrupted, Progress, Ready, Record, TrainJob, decode, encode
 
@@ -118,8 +120,9 @@ def output_to(log: Path) -> Iterator[None]:
 
 def serve(channel: SocketChannel, handlers: Mapping[str, Handler]) -> None:
     """Take jobs until the driver ends. Never returns: the reading thread ends the process."""
-    channel.send(Ready(pid=os.getpid()))
+    process = psutil.Process()
     while True:
+        channel.send(Ready(pid=process.pid, memory_bytes=process.memory_info().rss))
         job = channel.receive()
         if isinstance(job, TrainJob):
             folder = Path(job.folder)
@@ -129,7 +132,6 @@ def serve(channel: SocketChannel, handlers: Mapping[str, Handler]) -> None:
         else:
             answer = run_job(job, handlers, channel)
         channel.send(answer)
-        channel.send(Ready(pid=os.getpid()))
 
 
 def connect() -> SocketChannel:

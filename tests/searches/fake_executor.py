@@ -3,7 +3,7 @@
 import fake_trainer
 
 from automl.records import Finished, Ready, TrainJob
-from automl.searches.executors.base import Lost, Received
+from automl.searches.executors.base import Lost, Received, SuccessorLost, SuccessorReady
 
 
 class ScriptedExecutor:
@@ -12,21 +12,25 @@ class ScriptedExecutor:
     Args:
         workers: How many.
         lost: For each of these trials' numbers, its first attempt ends with the worker.
+        growth: Bytes that a worker keeps of each of its trials.
+        successors: What becomes of each successor that is asked for, "ready", "lost" or "late", which is never ready.
 
     Attributes:
-        calls: What the driver asked for, in order: ("train", worker, number) and ("replace", worker).
+        calls: What the driver asked for, in order: ("train" or "lose", worker, number), ("prepare", worker) and ("replace", worker).
     """
 
-    def __init__(self, workers, lost=()):
+    def __init__(self, workers, lost=(), growth=0, successors=()):
         self.workers, self.calls = workers, []
-        self._lost, self._events = set(lost), []
+        self._lost, self._growth, self._successors = set(lost), growth, list(successors)
+        self._prepared = set()
+        self._memory, self._events = dict.fromkeys(range(workers), 1), []
 
     def start(self):
         for worker in range(self.workers):
             self.say_ready(worker)
 
     def say_ready(self, worker):
-        self._events.append(Received(worker, Ready(pid=1)))
+        self._events.append(Received(worker, Ready(pid=1, memory_bytes=self._memory[worker])))
 
     def submit(self, worker, job):
         if not isinstance(job, TrainJob):
@@ -34,9 +38,11 @@ class ScriptedExecutor:
         elif job.config.number in self._lost:
             self.calls.append(("lose", worker, job.config.number))
             self._lost.remove(job.config.number)
+            self._memory[worker] = 1
             self._events.append(Lost(worker, "killed", was_ready=True))
         else:
             self.calls.append(("train", worker, job.config.number))
+            self._memory[worker] += self._growth
             self._events.append(Received(worker, Finished(result=fake_trainer.ended(job, outcome="complete", value=0.5))))
         self.say_ready(worker)
 
@@ -47,12 +53,22 @@ class ScriptedExecutor:
         events, self._events = self._events, []
         return events
 
+    def prepare_successor(self, worker):
+        self.calls.append(("prepare", worker))
+        becomes = self._successors.pop(0)
+        if becomes != "lost":
+            self._prepared.add(worker)
+        if becomes != "late":
+            self._events.append(SuccessorReady(worker) if becomes == "ready" else SuccessorLost(worker, "killed"))
+
     def replace(self, worker):
         self.calls.append(("replace", worker))
+        self._prepared.discard(worker)
+        self._memory[worker] = 1
         self.say_ready(worker)
 
     def pids(self):
-        return []
+        return [100 + worker for worker in range(self.workers)] + [200 + worker for worker in self._prepared]
 
     def close(self):
         pass

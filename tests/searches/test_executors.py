@@ -1,15 +1,17 @@
 """The conformance suite: what every executor must do."""
 
 import os
+import signal
 import sys
 import time
 from pathlib import Path
 
 import fake_trainer
+import psutil
 import pytest
 
 from automl.records import Answer, Epoch, Failed, Finished, Interrupted, PrepareJob, Progress, Ready, TrainJob, TrialConfig
-from automl.searches.executors.base import Lost, Received
+from automl.searches.executors.base import Lost, Received, SuccessorLost, SuccessorReady
 from automl.searches.executors.inline import InlineExecutor
 from automl.searches.executors.local import LocalExecutor
 
@@ -116,6 +118,29 @@ def test_waiting_for_nothing_takes_its_time_and_gives_nothing(executor):
     assert executor.wait(0.01) == []
 
 
+def test_a_successor_takes_over_between_two_jobs(executor, tmp_path):
+    until(executor, Ready)
+    executor.prepare_successor(0)
+    executor.submit(0, job(tmp_path))
+    events = until(executor, Finished)
+    until_ready(executor, events)
+    if not [event for event in events if isinstance(event, SuccessorReady)]:
+        until(executor, SuccessorReady)
+    executor.replace(0)
+    until(executor, Ready)
+    executor.submit(0, job(tmp_path, number=1))
+    until(executor, Finished)
+
+
+def test_replacing_before_the_successor_is_ready(executor, tmp_path):
+    until(executor, Ready)
+    executor.prepare_successor(0)
+    executor.replace(0)
+    until(executor, Ready)
+    executor.submit(0, job(tmp_path))
+    until(executor, Finished)
+
+
 def test_closing_twice(executor):
     executor.close()
     executor.close()
@@ -139,6 +164,70 @@ def test_lost_worker_is_replaced(tmp_path, monkeypatch, do, words):
         until(executor, Finished)
     finally:
         executor.close()
+
+
+@pytest.fixture
+def local_executor(tmp_path):
+    executor = local(tmp_path)
+    executor.start()
+    until(executor, Ready)
+    yield executor
+    executor.close()
+
+
+def test_a_worker_says_how_much_memory_it_holds(tmp_path):
+    executor = local(tmp_path)
+    executor.start()
+    try:
+        assert messages(until(executor, Ready), Ready)[0].memory_bytes > 1_000_000
+    finally:
+        executor.close()
+
+
+def test_one_successor_is_prepared_and_named(local_executor):
+    (worker,) = local_executor.pids()
+    local_executor.prepare_successor(0)
+    local_executor.prepare_successor(0)
+    first, successor = local_executor.pids()
+    assert first == worker
+    until(local_executor, SuccessorReady)
+    local_executor.replace(0)
+    assert local_executor.pids() == [successor]
+    assert messages(until(local_executor, Ready), Ready)[0].pid == successor
+
+
+def test_a_successor_that_is_killed_while_it_starts_does_no_harm(local_executor, tmp_path):
+    local_executor.prepare_successor(0)
+    worker, successor = local_executor.pids()
+    local_executor.submit(0, job(tmp_path))
+    os.kill(successor, signal.SIGKILL)
+    events = until(local_executor, SuccessorLost)
+    if not messages(events, Finished):
+        events += until(local_executor, Finished)
+    assert not [event for event in events if isinstance(event, Lost)]
+    until_ready(local_executor, events)
+    assert local_executor.pids() == [worker]
+    local_executor.submit(0, job(tmp_path, number=1))
+    until(local_executor, Finished)
+
+
+def test_a_successor_takes_the_place_of_a_worker_that_dies(local_executor, tmp_path):
+    local_executor.prepare_successor(0)
+    until(local_executor, SuccessorReady)
+    worker, successor = local_executor.pids()
+    os.kill(worker, signal.SIGKILL)
+    until(local_executor, Lost)
+    assert local_executor.pids() == [successor]
+    until(local_executor, Ready)
+    local_executor.submit(0, job(tmp_path))
+    until(local_executor, Finished)
+
+
+def test_successors_end_with_the_executor(local_executor):
+    local_executor.prepare_successor(0)
+    pids = local_executor.pids()
+    local_executor.close()
+    assert not any(map(psutil.pid_exists, pids))
 
 
 def test_each_worker_has_its_own_environment_and_log(tmp_path):

@@ -33,14 +33,33 @@ class Lost:
     was_ready: bool
 
 
-ExecutorEvent = Received | Lost
+@dataclass(frozen=True)
+class SuccessorReady:
+    """The successor that was prepared for a worker has imported all it needs; `replace` puts it in the worker's place at once."""
+
+    worker: int
+
+
+@dataclass(frozen=True)
+class SuccessorLost:
+    """The successor that was prepared for a worker has ended; the worker itself goes on.
+
+    Attributes:
+        reason: As of `Lost`.
+    """
+
+    worker: int
+    reason: str
+
+
+ExecutorEvent = Received | Lost | SuccessorReady | SuccessorLost
 
 
 class Executor(Protocol):
     """Runs jobs on one or more workers. Not safe to call from several threads.
 
     A worker says `Ready` when it can take a job, once after its start and once after each job. A lost worker is replaced
-    by itself; its successor says `Ready` under the same index.
+    by itself, by its successor where one was prepared; the new one says `Ready` under the same index.
     """
 
     @property
@@ -59,11 +78,14 @@ class Executor(Protocol):
     def wait(self, timeout_seconds: float) -> list[ExecutorEvent]:
         """What has happened since the last call, waiting up to `timeout_seconds` for the first event."""
 
+    def prepare_successor(self, worker: int) -> None:
+        """Start a fresh process for a worker's place, while the worker goes on taking jobs; nothing when there is one already."""
+
     def replace(self, worker: int) -> None:
-        """End a worker that is not running a job and start a fresh one in its place."""
+        """End a worker that is not running a job; its successor takes its place, or a process that is started now."""
 
     def pids(self) -> list[int]:
-        """Process numbers of the workers, for the next driver; empty when there are no processes."""
+        """Process numbers of the workers and their successors, for the next driver; empty when there are no processes."""
 
     def close(self) -> None:
         """End all workers at once. Running jobs are lost; calling it again does nothing."""

@@ -6,7 +6,7 @@ import threading
 from collections.abc import Mapping
 
 from automl.records import Answer, Decision, Epoch, Job, Progress, Ready, Record
-from automl.searches.executors.base import ExecutorEvent, Received
+from automl.searches.executors.base import ExecutorEvent, Received, SuccessorReady
 from automl.searches.worker import Handler, run_job
 
 
@@ -62,6 +62,10 @@ class InlineExecutor:
         while not self._events.empty():
             events.append(self._events.get())
         return events
+
+    def prepare_successor(self, worker: int) -> None:
+        """There is no process to wait for."""
+        self._events.put(SuccessorReady(worker))
 
     def replace(self, worker: int) -> None:
         """There is no process to replace; the worker is ready at once."""

@@ -15,7 +15,7 @@ from pydantic import ValidationError
 
 from automl.errors import SearchFailedError
 from automl.records import Answer, Job, Ready, Record, decode, encode
-from automl.searches.executors.base import ExecutorEvent, Lost, Received
+from automl.searches.executors.base import ExecutorEvent, Lost, Received, SuccessorLost, SuccessorReady
 
 MAX_FAILED_STARTS = 3
 LOG_TAIL_BYTES = 2000
@@ -23,10 +23,18 @@ LOG_TAIL_BYTES = 2000
 
 @dataclass
 class _Process:
+    """A worker, or the successor of one.
+
+    Attributes:
+        greeting: What a successor said when it was ready, kept until it takes the worker's place.
+    """
+
+    worker: int
     popen: subprocess.Popen[bytes]
     connection: socket.socket
     buffer: bytearray = field(default_factory=bytearray)
     was_ready: bool = False
+    greeting: Ready | None = None
 
 
 class LocalExecutor:
@@ -51,6 +59,8 @@ class LocalExecutor:
         self._logs = logs
         self._command = list(command)
         self._processes: dict[int, _Process] = {}
+        self._successors: dict[int, _Process] = {}
+        self._greetings: list[ExecutorEvent] = []
         self._failed_starts = 0
         self._selector = selectors.DefaultSelector()
         self._closed = False
@@ -64,9 +74,9 @@ class LocalExecutor:
         """Start all workers without waiting for them to import TensorFlow."""
         self._logs.mkdir(parents=True, exist_ok=True)
         for worker in range(self.workers):
-            self._launch(worker)
+            self._processes[worker] = self._launch(worker)
 
-    def _launch(self, worker: int) -> None:
+    def _launch(self, worker: int) -> _Process:
         ours, theirs = socket.socketpair()
         with (self._logs / f"worker-{worker}.log").open("ab") as log:
             popen = subprocess.Popen(
@@ -79,8 +89,9 @@ class LocalExecutor:
                 start_new_session=True,
             )
         theirs.close()
-        self._processes[worker] = _Process(popen, ours)
-        self._selector.register(ours, selectors.EVENT_READ, worker)
+        process = _Process(worker, popen, ours)
+        self._selector.register(ours, selectors.EVENT_READ, process)
+        return process
 
     def submit(self, worker: int, job: Job) -> None:
         """Send a job; if the worker has just died, the next `wait` says so."""
@@ -103,7 +114,7 @@ class LocalExecutor:
             SearchFailedError: Workers end before they are ready, again and again.
         """
         deadline = time.monotonic() + timeout_seconds
-        events: list[ExecutorEvent] = []
+        events, self._greetings = self._greetings, []
         while not events:
             ready = self._selector.select(max(0.0, deadline - time.monotonic()))
             for key, _ in ready:
@@ -112,44 +123,55 @@ class LocalExecutor:
                 break
         return events
 
-    def _read(self, worker: int) -> list[ExecutorEvent]:
-        process = self._processes[worker]
+    def _read(self, process: _Process) -> list[ExecutorEvent]:
         try:
             data = process.connection.recv(1 << 20)
         except OSError:
             data = b""
         if not data:
-            return [self._bury(worker)]
+            return [self._bury(process)]
         process.buffer += data
         *lines, rest = bytes(process.buffer).split(b"\n")
         process.buffer = bytearray(rest)
-        messages = []
+        messages: list[Received] = []
         for line in lines:
             try:
-                messages.append(Received(worker, decode(line)))
+                messages.append(Received(process.worker, decode(line)))
             except (ValidationError, ValueError):
                 # A worker of another version, or memory gone wrong: it cannot be trusted with the trial any more.
                 process.popen.kill()
                 break
-        if any(isinstance(message.message, Ready) for message in messages):
+        greeting = next((message.message for message in messages if isinstance(message.message, Ready)), None)
+        if greeting is not None:
             process.was_ready = True
             self._failed_starts = 0
-        return list(messages)
+        if self._successors.get(process.worker) is not process:
+            return list(messages)
+        process.greeting = greeting
+        return [] if greeting is None else [SuccessorReady(process.worker)]
 
-    def _bury(self, worker: int) -> Lost:
-        process = self._processes[worker]
-        self._end(worker)
+    def _bury(self, process: _Process) -> ExecutorEvent:
+        worker = process.worker
+        self._end(process)
         reason = _describe_end(process.popen.returncode)
+        if self._successors.get(worker) is process:
+            del self._successors[worker]
+            return SuccessorLost(worker, reason if process.was_ready else reason + self._log_tail(worker))
         if not process.was_ready:
             self._failed_starts += 1
             reason += self._log_tail(worker)
             if self._failed_starts >= MAX_FAILED_STARTS:
                 raise SearchFailedError(f"worker {worker} ended {self._failed_starts} times before it was ready: {reason}")
-        self._launch(worker)
+        self._fill_place(worker)
         return Lost(worker, reason, process.was_ready)
 
-    def _end(self, worker: int) -> None:
-        process = self._processes.pop(worker)
+    def _fill_place(self, worker: int) -> None:
+        process = self._successors.pop(worker, None) or self._launch(worker)
+        self._processes[worker] = process
+        if process.greeting is not None:
+            self._greetings.append(Received(worker, process.greeting))
+
+    def _end(self, process: _Process) -> None:
         self._selector.unregister(process.connection)
         process.connection.close()
         try:
@@ -164,25 +186,34 @@ class LocalExecutor:
         lines = "".join(f"\n  {line}" for line in text.splitlines()[-12:])
         return f"; the end of {path}:{lines}" if lines else f"; it printed nothing ({path})"
 
+    def prepare_successor(self, worker: int) -> None:
+        """Start the process that will take a worker's place, unless it has been started."""
+        if worker not in self._successors:
+            self._successors[worker] = self._launch(worker)
+
     def replace(self, worker: int) -> None:
-        """End a worker and start a fresh one in its place."""
-        self._processes[worker].popen.kill()
-        self._end(worker)
-        self._launch(worker)
+        """End a worker and put its successor in its place, or a process that is started now."""
+        process = self._processes[worker]
+        process.popen.kill()
+        self._end(process)
+        self._fill_place(worker)
 
     def pids(self) -> list[int]:
-        """Process numbers of the living workers."""
-        return [process.popen.pid for process in self._processes.values()]
+        """Process numbers of the living workers and successors."""
+        return [process.popen.pid for process in self._all()]
+
+    def _all(self) -> list[_Process]:
+        return [*self._processes.values(), *self._successors.values()]
 
     def close(self) -> None:
         """Kill all workers; their trials stay running in the database."""
         if self._closed:
             return
         self._closed = True
-        for process in self._processes.values():
+        for process in self._all():
             process.popen.kill()
-        for worker in list(self._processes):
-            self._end(worker)
+        for process in self._all():
+            self._end(process)
         self._selector.close()
 
 
