@@ -8,8 +8,10 @@ history.csv and result.json as a worker does. In a real search that happens in a
 the driver's and stands beside it. With `--executor local` the trainer is a process of its own, and the messages are in the figure.
 With `--pruner none` nothing is saved at the pruner, and the difference is what the driver adds.
 
-`milliseconds`: medians of `optuna`, `driver` and `trainer`, and `own`, the difference of the driver and plain Optuna: its median, and
-its mean, in which rare work like writing leaderboard.csv has its share. `seconds`: to open the largest study, to read its leaderboard.
+`milliseconds`: medians of `optuna`, `driver` and `trainer`, and `own`, the difference of the driver and plain Optuna: its median, its
+mean, in which rare work like writing leaderboard.csv has its share, and the mean of what the driver's thread computes. Plain Optuna
+never waits, while the driver waits for each report; where other programs run it gets its core back late each time, which is in `own` and
+not in `own_cpu`. `seconds`: to open the largest study, to read its leaderboard.
 """
 
 import argparse
@@ -167,6 +169,9 @@ def insert(database: Path, space: SearchSpace, first: int, made: list[dict[str, 
                 "VALUES (?, ?, ?, 'FINITE')",
                 [(row, step, value_of(number, step)) for step in range(1, EPOCHS + 1)],
             )
+    # A copy of the database is to hold them too.
+    connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    connection.close()
 
 
 # --- what is measured ------------------------------------------------------------------------------------------------
@@ -176,19 +181,19 @@ class Plain:
     """The same trials in plain Optuna.
 
     Args:
-        folder: Holds a copy of the database.
+        folder: Holds a copy of the database, with `size` trials.
     """
 
-    def __init__(self, folder: StudyFolder, space: SearchSpace) -> None:
+    def __init__(self, folder: StudyFolder, space: SearchSpace, size: int) -> None:
         self._space = space
         storage = open_storage(folder, None)
         self._study = optuna.create_study(storage=storage, study_name=folder.name, direction="maximize", load_if_exists=True)
         self._study.sampler = SAMPLERS[space.search.sampler.name]()
         self._study.pruner = build_pruner(space.search.pruner.name, {}, EPOCHS)
+        assert len(self._study.get_trials(deepcopy=False)) == size
 
-    def run_trial(self) -> float:
-        """One trial, its decisions at the same steps as the search's; returns its seconds."""
-        started = time.perf_counter()
+    def run_trial(self) -> None:
+        """One trial, its decisions at the same steps as the search's."""
         trial = self._study.ask()
         for parameter in self._space.parameters:
             suggest_value(trial, parameter.name, parameter.domain)
@@ -197,30 +202,30 @@ class Plain:
             if FIRST_DECIDED_STEP <= step < EPOCHS:
                 trial.should_prune()
         self._study.tell(trial, value_of(trial.number, EPOCHS))
-        return time.perf_counter() - started
 
 
 class TakingTurns:
     """Listens to a search; after each of its trials, plain Optuna runs one.
 
     Attributes:
-        rows: For each trial the seconds of the driver, of plain Optuna and of the trainer.
+        rows: For each trial the seconds of the driver, of plain Optuna and of the trainer, and what the first two computed.
     """
 
     def __init__(self, plain: Plain) -> None:
         self._plain = plain
-        self._since: float | None = None
-        self.rows: list[tuple[float, float, float]] = []
+        self._since: tuple[float, float] | None = None
+        self.rows: list[tuple[float, float, float, float, float]] = []
 
     def __call__(self, event: events.SearchEvent) -> None:
         """Take the times from one trial's end to the next one's."""
         if not isinstance(event, events.Told):
             return
-        now = time.perf_counter()
-        plain = self._plain.run_trial()
+        wall, cpu = time.perf_counter(), time.thread_time()
+        self._plain.run_trial()
+        now, trainer = (time.perf_counter(), time.thread_time()), event.result.seconds
         if self._since is not None:
-            self.rows.append((now - self._since - event.result.seconds, plain, event.result.seconds))
-        self._since = time.perf_counter()
+            self.rows.append((wall - self._since[0] - trainer, now[0] - wall, trainer, cpu - self._since[1], now[1] - cpu))
+        self._since = now
 
 
 def make_executor(kind: str, folder: StudyFolder) -> Executor:
@@ -239,7 +244,7 @@ def measure_trials(folder: StudyFolder, sampler: str, options: argparse.Namespac
         plain.path.mkdir(parents=True)
         shutil.copy(folder.database, plain.database)
         space = make_space(sampler, size + options.trials + 1, options.pruner)
-        turns = TakingTurns(Plain(plain, space))
+        turns = TakingTurns(Plain(plain, space, size))
         run_search(
             space,
             ours,
@@ -249,9 +254,10 @@ def measure_trials(folder: StudyFolder, sampler: str, options: argparse.Namespac
             listen=turns,
             formats=("keras",),
         )
-    driver, plainly, trainer = ([1000 * row[part] for row in turns.rows] for part in range(3))
+    driver, plainly, trainer, driver_cpu, plainly_cpu = ([1000 * row[part] for row in turns.rows] for part in range(5))
     own = [ours - theirs for ours, theirs in zip(driver, plainly, strict=True)]
     found = {"optuna": median(plainly), "driver": median(driver), "trainer": median(trainer), "own": median(own), "own_mean": mean(own)}
+    found["own_cpu"] = mean(driver_cpu) - mean(plainly_cpu)
     return {name: round(value, 1) for name, value in found.items()}
 
 
