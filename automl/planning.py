@@ -6,7 +6,6 @@ Nothing here imports Keras, TensorFlow or Optuna, so that a plan costs less than
 import dataclasses
 import importlib.util
 import math
-import shutil
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from automl.data import BUILTINS, cache_dir, count_pictures
+from automl.data.disk import disk_usage
 from automl.data.sources import Source, open_source
 from automl.export.artifacts import EXPORTERS
 from automl.models.facts import find_imagenet_file, load_facts
@@ -229,9 +229,7 @@ def _disk(space: SearchSpace, pictures: Pictures, folder: StudyFolder) -> Disk:
 
 def free_bytes(path: Path) -> int:
     """Free bytes where a path lies or would lie."""
-    while not path.exists() and path != path.parent:
-        path = path.parent
-    return shutil.disk_usage(path).free
+    return disk_usage(path)[1]
 
 
 # --- what is missing -------------------------------------------------------------------------------------------------

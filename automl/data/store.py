@@ -6,11 +6,8 @@ pictures are zero and are named in the description beside the data.
 """
 
 import contextlib
-import errno
 import hashlib
-import json
 import os
-import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -18,21 +15,18 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from filelock import FileLock, Timeout
 
+from automl.data import disk
 from automl.data.cache import cache_dir
 from automl.data.decoder import Pixels, UnreadableError, decode, fit, quiet_decoders
 from automl.data.pool import Progress, run
 from automl.errors import DataError
-from automl.records import write_atomically
 
 Read = Callable[[str], bytes | np.ndarray[Any, Any]]
 """Gives the content that has a digest; raises DataError, never OSError, which here means the cache's own disk."""
 
 _VERSION = 1
 """Raised when the decoder gives other pixels for the same file."""
-_SAMPLES, _SAMPLE_BYTES = 64, 4096
-_TEMPORARY = ".building-"
 
 
 @dataclass(frozen=True, order=True)
@@ -84,9 +78,11 @@ class Stores:
         if _describe(self, shape) is None:
             return None
         try:
-            return np.memmap(self._data(shape), np.uint8, "r", shape=(len(self.digests), shape.size, shape.size, 3))
+            mapped = np.memmap(self._data(shape), np.uint8, "r", shape=(len(self.digests), shape.size, shape.size, 3))
         except (OSError, ValueError):
             return None
+        disk.touch(self._description(shape))
+        return mapped
 
     def ensure(
         self, shapes: Sequence[Shape], read: Read, progress: Progress | None = None, skip: Mapping[str, str] | None = None
@@ -107,8 +103,8 @@ class Stores:
         folder = self.folder
         with _disk_errors(folder):
             folder.mkdir(parents=True, exist_ok=True)
-            with _locked(folder / "lock", progress):
-                for leftover in folder.glob(f"{_TEMPORARY}*"):
+            with disk.locked(folder, lambda: progress("waiting", 0, 1) if progress else None):
+                for leftover in folder.glob(f"{disk.TEMPORARY}*"):
                     leftover.unlink(missing_ok=True)
                 missing = [shape for shape in wanted if not self._is_whole(shape)]
                 if missing:
@@ -128,10 +124,10 @@ class Stores:
 
     def _is_whole(self, shape: Shape) -> bool:
         described = _describe(self, shape)
-        return described is not None and described.get("sample") == _sample(self._data(shape))
+        return described is not None and described.get("sample") == disk.sample(self._data(shape))
 
     def _check_space(self, shapes: Sequence[Shape]) -> None:
-        needed, free = self.bytes(shapes), shutil.disk_usage(self.folder).free
+        needed, (_, free) = self.bytes(shapes), disk.disk_usage(self.folder)
         if needed > free:
             raise DataError(_no_space(self.folder, needed, free))
 
@@ -150,9 +146,9 @@ class _Build:
     def run(self, progress: Progress | None) -> None:
         try:
             for shape in self.shapes:
-                handle, name = tempfile.mkstemp(dir=self.stores.folder, prefix=_TEMPORARY)
+                handle, name = tempfile.mkstemp(dir=self.stores.folder, prefix=disk.TEMPORARY)
                 self.handles[shape], self.temporary[shape] = handle, Path(name)
-                _allocate(handle, shape.row_bytes * len(self.stores.digests))
+                disk.allocate(handle, shape.row_bytes * len(self.stores.digests))
             rows = [row for row, key in enumerate(self.stores.digests) if key not in self.unreadable]
             with quiet_decoders():
                 for row, reason in zip(rows, run(self._one, rows, "decode", progress), strict=True):
@@ -176,87 +172,30 @@ class _Build:
         except MemoryError as error:
             raise DataError("too little memory to decode one of the pictures; close other programs or remove huge pictures") from error
         for shape in self.shapes:
-            _write(self.handles[shape], fit(picture.image, shape.size, shape.resize), row * shape.row_bytes)
+            disk.write(self.handles[shape], fit(picture.image, shape.size, shape.resize), row * shape.row_bytes)
         return None
 
     def _finish(self, shape: Shape) -> None:
-        os.fsync(self.handles[shape])
         stores = self.stores
-        # The description makes a store valid, so the old one goes first and the new one comes last.
-        stores._description(shape).unlink(missing_ok=True)
-        os.chmod(self.temporary[shape], 0o644)
-        os.replace(self.temporary[shape], stores._data(shape))
         described = {
             "version": _VERSION,
             "rows": len(stores.digests),
             "size": shape.size,
             "resize": shape.resize,
-            "sample": _sample(stores._data(shape)),
             "unreadable": self.unreadable,
         }
-        write_atomically(stores._description(shape), json.dumps(described))
+        disk.publish(self.handles[shape], self.temporary[shape], stores._data(shape), stores._description(shape), described)
 
 
 def _describe(stores: Stores, shape: Shape) -> dict[str, Any] | None:
     """The description of a store whose data has the right length."""
+    described = disk.read_description(stores._description(shape)) or {}
     try:
-        described = json.loads(stores._description(shape).read_bytes())
         length = stores._data(shape).stat().st_size
-    except (OSError, ValueError):
-        return None
-    fits = isinstance(described, dict) and described.get("version") == _VERSION and isinstance(described.get("unreadable"), dict)
-    return described if fits and length == shape.row_bytes * len(stores.digests) else None
-
-
-def _sample(path: Path) -> str:
-    """A digest of blocks spread over the file, first and last included: shows gross damage for the price of a few reads."""
-    state = hashlib.blake2b(digest_size=16)
-    try:
-        with path.open("rb") as file:
-            length = os.fstat(file.fileno()).st_size
-            for block in range(_SAMPLES):
-                file.seek(max(0, length - _SAMPLE_BYTES) * block // (_SAMPLES - 1))
-                state.update(file.read(_SAMPLE_BYTES))
     except OSError:
-        return ""
-    return state.hexdigest()
-
-
-def _allocate(handle: int, length: int) -> None:
-    """Reserve the whole file, so that a full disk is an error here and not a crash where the file is mapped."""
-    if hasattr(os, "posix_fallocate"):
-        try:
-            os.posix_fallocate(handle, 0, length)
-            return
-        except OSError as error:
-            # Some file systems (ZFS, some network ones) cannot reserve; there the zeros are written.
-            if error.errno not in (errno.EINVAL, errno.EOPNOTSUPP):
-                raise
-    zeros = bytes(1 << 20)
-    for offset in range(0, length, len(zeros)):
-        _write(handle, np.frombuffer(zeros[: length - offset], np.uint8), offset)
-
-
-def _write(handle: int, pixels: Pixels, offset: int) -> None:
-    data = memoryview(pixels.tobytes())
-    while data:
-        written = os.pwrite(handle, data, offset)
-        data, offset = data[written:], offset + written
-
-
-@contextlib.contextmanager
-def _locked(path: Path, progress: Progress | None) -> Iterator[None]:
-    lock = FileLock(path)
-    try:
-        lock.acquire(timeout=0)
-    except Timeout:
-        if progress:
-            progress("waiting", 0, 1)
-        lock.acquire()
-    try:
-        yield
-    finally:
-        lock.release()
+        return None
+    fits = described.get("version") == _VERSION and isinstance(described.get("unreadable"), dict)
+    return described if fits and length == shape.row_bytes * len(stores.digests) else None
 
 
 @contextlib.contextmanager
@@ -264,19 +203,15 @@ def _disk_errors(folder: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise DataError(_no_space(folder, None, shutil.disk_usage(folder).free)) from error
+        if disk.is_full(error):
+            raise DataError(_no_space(folder, None, disk.disk_usage(folder)[1])) from error
         reason = error.strerror or error
         raise DataError(f"{folder} cannot be written: {reason}; AUTOML_CACHE_DIR names another folder for the cache") from error
 
 
 def _no_space(folder: Path, needed: int | None, free: int) -> str:
-    wanted = "the decoded pictures do not fit" if needed is None else f"the decoded pictures need {_size(needed)}"
+    wanted = "the decoded pictures do not fit" if needed is None else f"the decoded pictures need {disk.in_bytes(needed)}"
     return (
-        f"{wanted}, but {_size(free)} are free in {folder}; free some space, choose fewer or smaller image sizes, "
+        f"{wanted}, but {disk.in_bytes(free)} are free in {folder}; free some space, choose fewer or smaller image sizes, "
         "or let AUTOML_CACHE_DIR name a folder on another disk"
     )
-
-
-def _size(count: int) -> str:
-    return f"{count / 1e9:.1f} GB" if count >= 1e9 else f"{count / 1e6:.1f} MB"

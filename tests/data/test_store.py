@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from painting import paint_classes, prepared
 
-from automl.data import open_dataset, read_picture, store
+from automl.data import disk, open_dataset, read_picture, store
 from automl.errors import DataError
 
 BUILDER = """
@@ -149,7 +149,7 @@ def test_all_shapes_come_from_one_decoding(cache: Path, photos: Path, tmp_path: 
 
 def test_too_little_space_is_said_beforehand(cache: Path, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     usage = shutil.disk_usage(tmp_path)
-    monkeypatch.setattr(store.shutil, "disk_usage", lambda _: usage._replace(free=1_000_000))
+    monkeypatch.setattr(disk.shutil, "disk_usage", lambda _: usage._replace(free=1_000_000))
 
     with pytest.raises(DataError, match=r"need 30\.1 MB, but 1\.0 MB are free in .*cache.*AUTOML_CACHE_DIR"):
         prepared(photos, tmp_path / "study", image_sizes=[224])
@@ -160,7 +160,7 @@ def test_disk_that_fills_while_allocating(cache: Path, photos: Path, tmp_path: P
     def full(*_: object) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    monkeypatch.setattr(store.os, "posix_fallocate", full)
+    monkeypatch.setattr(disk.os, "posix_fallocate", full)
 
     with pytest.raises(DataError, match=r"do not fit, but .* are free in .*AUTOML_CACHE_DIR"):
         prepared(photos, tmp_path / "study")
@@ -176,7 +176,7 @@ def test_disk_that_fills_while_writing(cache: Path, photos: Path, tmp_path: Path
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         return written(handle, data, offset)
 
-    monkeypatch.setattr(store.os, "pwrite", fills)
+    monkeypatch.setattr(disk.os, "pwrite", fills)
 
     with pytest.raises(DataError, match="do not fit"):
         prepared(photos, tmp_path / "study")
@@ -188,12 +188,12 @@ import shutil, sys
 from pathlib import Path
 sys.path.insert(0, sys.argv[3])
 from painting import prepared
-from automl.data import store
+from automl.data import disk
 from automl.errors import DataError
 
 if sys.argv[4] == "unaware":
     usage = shutil.disk_usage("/")
-    store.shutil.disk_usage = lambda _: usage._replace(free=10**12)
+    disk.shutil.disk_usage = lambda _: usage._replace(free=10**12)
 try:
     prepared(Path(sys.argv[1]), Path(sys.argv[2]), image_sizes=[128])
 except DataError as error:
