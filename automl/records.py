@@ -204,6 +204,18 @@ class FineTuneConfig(Record):
     )
 
 
+class CacheConfig(Record):
+    """How many views of each training picture are kept where augmentation has no end of them, and how exactly maps are kept."""
+
+    views: Annotated[int, Field(ge=1, le=64)] | None = Field(
+        None,
+        description="Augmented views of each training picture, computed once for each augment.strength; null for new ones at every step.",
+    )
+    maps: Literal["float32", "float16"] = Field(
+        "float32", description="Precision of feature maps; float16 takes half the room. Pooled features are float32."
+    )
+
+
 class TrainConfig(Record):
     """How the network is trained."""
 
@@ -226,6 +238,12 @@ class TrainConfig(Record):
     )
     early_stopping: Annotated[int, Field(ge=1)] | None = Field(
         None, description="Epochs without a better search.metric (or the same at a lower loss) after which a phase ends; none for never."
+    )
+    cache: Literal["exact", "none"] | CacheConfig = Field(
+        "exact",
+        description="What is computed once by the frozen part of a pretrained backbone and kept for all trials. exact: the validation "
+        "pictures, and the training pictures where augment.strength is 0; `{views: N}` also trains on N fixed views of each picture "
+        "where it is not, which is faster and augments less; `{maps: float16}` keeps feature maps in half the room.",
     )
     fine_tune: FineTuneConfig = Field(default_factory=FineTuneConfig)
 

@@ -7,12 +7,12 @@ from collections.abc import Iterable
 from typing import Annotated, Any, Literal
 
 import annotated_types
-from pydantic import TypeAdapter, ValidationError
+from pydantic import BaseModel, TypeAdapter, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_core import InitErrorDetails, PydanticCustomError, core_schema
 
 from automl.space import domains
-from automl.space.problems import Path, listed, nearest, shown
+from automl.space.problems import Path, listed, nearest, shown, unknown_key
 
 Mistake = tuple[Path, str]
 """A place below the field and what is wrong there."""
@@ -59,7 +59,7 @@ class Field:
             found = self._adapter.validate_json(json.dumps(value), strict=True)
         except ValidationError as error:
             own: list[Mistake] = [((), item["msg"]) for item in error.errors() if item["type"] == ERROR_TYPE]
-            return None, own or [((), self._complaint(value))]
+            return None, own or self._mistakes_inside(value) or [((), self._complaint(value))]
         return self._adapter.dump_python(found, mode="json"), []
 
     def check(self, value: Any) -> tuple[Any, list[Mistake]]:
@@ -74,7 +74,9 @@ class Field:
 
     def concrete_schema(self) -> dict[str, Any]:
         """JSON Schema of a concrete value."""
-        return self._adapter.json_schema()
+        schema = self._adapter.json_schema()
+        found: dict[str, Any] = _without_references(schema, schema.pop("$defs", {}))
+        return found
 
     def __get_pydantic_core_schema__(self, source: Any, handler: Any) -> core_schema.CoreSchema:
         return core_schema.no_info_plain_validator_function(self._validate)
@@ -95,6 +97,21 @@ class Field:
                 return (key,), f"unknown key; did you mean '{near}'?"
         return (), f"expected {self.expected}, or a domain (a mapping with one of {listed(self.kinds)}), but got {shown(value)}"
 
+    def _mistakes_inside(self, value: Any) -> list[Mistake]:
+        """The mistakes key by key, where a value is a mapping and a record may stand here."""
+        found: list[Mistake] = []
+        record = _record_of(self.annotation)
+        if record is None or not isinstance(value, dict):
+            return found
+        for key, item in value.items():
+            info = record.model_fields.get(key)
+            if info is None:
+                found.append(((key,), unknown_key(key, record.model_fields)))
+            else:
+                wrong = Field(annotated(info)).concrete(item)[1]
+                found += [((key, *path), f"{key}: {message}") for path, message in wrong]
+        return found
+
     def _complaint(self, value: Any) -> str:
         words = [word for word in _literals(self.annotation) if isinstance(word, str)]
         near = nearest(value, words) if value is not None else None
@@ -114,14 +131,47 @@ def expected(annotation: Any) -> str:
     if origin is Literal:
         return listed(f"'{word}'" for word in typing.get_args(base))
     if origin in (typing.Union, types.UnionType):
-        return listed(expected(part) for part in typing.get_args(base))
+        return listed(word for part in typing.get_args(base) for word in _alternatives(part))
     if origin in (tuple, list):
         inner = expected(typing.get_args(base)[0])
         return f"a list, each entry {inner}"
     if origin is dict:
         return "a mapping"
+    if isinstance(base, type) and issubclass(base, BaseModel):
+        keys = [f"'{name}' ({expected(annotated(info))})" for name, info in base.model_fields.items()]
+        return f"a mapping with {listed(keys, 'and')}"
     words = {int: "an integer", float: "a number", str: "text", bool: "true or false", type(None): "null"}
     return words.get(base, "a value") + _limits(limits)
+
+
+def _alternatives(annotation: Any) -> list[str]:
+    base, _ = _unwrapped(annotation)
+    return [f"'{word}'" for word in typing.get_args(base)] if typing.get_origin(base) is Literal else [expected(annotation)]
+
+
+def annotated(info: FieldInfo, *without: Any) -> Any:
+    """The annotation that pydantic took apart, without some of its marks."""
+    annotation: Any = info.annotation
+    for mark in info.metadata:
+        if mark not in without:
+            annotation = Annotated[annotation, mark]
+    return annotation
+
+
+def _record_of(annotation: Any) -> type[BaseModel] | None:
+    parts = typing.get_args(_unwrapped(annotation)[0])
+    return next((part for part in parts if isinstance(part, type) and issubclass(part, BaseModel)), None)
+
+
+def _without_references(schema: Any, parts: dict[str, Any]) -> Any:
+    """A schema with each reference to one of its parts replaced by the part."""
+    if isinstance(schema, list):
+        return [_without_references(item, parts) for item in schema]
+    if not isinstance(schema, dict):
+        return schema
+    if "$ref" in schema:
+        return _without_references(parts[schema["$ref"].rpartition("/")[2]], parts)
+    return {key: _without_references(item, parts) for key, item in schema.items()}
 
 
 def _unwrapped(annotation: Any) -> tuple[Any, list[Any]]:

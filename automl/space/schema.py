@@ -14,7 +14,7 @@ from pydantic.fields import FieldInfo
 from automl.records import Backbone, TrialConfig, Varies
 from automl.space import domains
 from automl.space.backbones import BackboneField
-from automl.space.fields import Field
+from automl.space.fields import Field, annotated
 from automl.space.problems import Path
 from automl.space.settings import ExportConfig, SearchConfig
 from automl.space.strategies import Options, Strategy, StrategyField
@@ -33,11 +33,7 @@ def _field(info: FieldInfo) -> Field:
     if options is not None:
         return StrategyField(options.table)
     varies = next((mark for mark in info.metadata if isinstance(mark, Varies)), None)
-    limits = [mark for mark in info.metadata if mark is not varies]
-    annotation: Any = info.annotation
-    for limit in limits:
-        annotation = Annotated[annotation, limit]
-    return Field(annotation, varies.kinds if varies else ())
+    return Field(annotated(info, varies), varies.kinds if varies else ())
 
 
 def _default(info: FieldInfo) -> Any:

@@ -136,6 +136,14 @@ MISTAKES = [
         "line 6: study: expected letters, digits, '.', '-' and '_', beginning with a letter or digit, at most 100, "
         "because the study's folder has this name, but got 'a/b'",
     ),
+    ("  cache: {views: 65}", "line 6: train.cache: views: expected an integer from 1 to 64 or null, but got 65"),
+    ("  cache: {maps: f16}", "line 6: train.cache: maps: expected 'float32' or 'float16', but got 'f16'; did you mean 'float16'?"),
+    ("  cache: {view: 8}", "line 6: train.cache.view: unknown key; did you mean 'views'?"),
+    (
+        "  cache: 8",
+        "line 6: train.cache: expected 'exact', 'none' or a mapping with 'views' (an integer from 1 to 64 or null) "
+        "and 'maps' ('float32' or 'float16'), but got 8",
+    ),
     ("dropout: 3", "line 6: dropout: unknown key; did you mean 'model.head.dropout'?"),
     ("augment: 3", "line 6: augment: expected a mapping with strength and flip, but got 3"),
     (

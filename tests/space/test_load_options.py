@@ -8,7 +8,8 @@ import pytest
 from space_texts import SOUND, problems, read
 
 from automl.errors import SpaceError
-from automl.space import from_mapping, load
+from automl.records import TrialConfig
+from automl.space import from_mapping, load, suggest
 
 
 def test_yaml_1_2_with_anchors_and_merges(tmp_path: Path) -> None:
@@ -54,6 +55,22 @@ def test_options_take_the_files_place(tmp_path: Path, monkeypatch: pytest.Monkey
     assert (space.epochs, space.export.formats, space.study) == (3, ("onnx",), "other")
     assert space.data_path == os.path.join(os.getcwd(), "photos")
     assert space.tree["train"]["learning_rate"] == 1e-5
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        ("train.cache=none", "none"),
+        ("train.cache={views: 8}", {"views": 8, "maps": "float32"}),
+        ("train.cache.maps=float16", {"views": None, "maps": "float16"}),
+    ],
+)
+def test_the_cache_is_a_word_or_a_mapping(value: str, expected: Any, tmp_path: Path) -> None:
+    space = read(SOUND, tmp_path, overrides=[value])
+    assert space.tree["train"]["cache"] == expected
+    config = suggest(space, number=0, seed=0, ask=lambda name, domain: domain.options[0])
+    assert config.model_dump()["train"]["cache"] == expected
+    assert TrialConfig.model_validate_json(config.model_dump_json()) == config
 
 
 OPTIONS = [

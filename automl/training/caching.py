@@ -1,0 +1,68 @@
+"""What a trial reads from the store of frozen features instead of computing it again; a rule about its config alone.
+
+Validation pictures never change, so theirs are always kept. Training pictures change at every step, so theirs are kept where
+augmentation has finitely many outcomes, or where `train.cache` says how many are enough.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from automl.models.facts import facts_of, is_pretrained
+from automl.records import AugmentConfig, CacheConfig, ModelConfig, TrainConfig
+from automl.training.phases import plan_phases
+
+MIRRORED = {"none": 1, "horizontal": 2, "vertical": 2, "both": 4}
+"""Outcomes of each `augment.flip`: the picture as it is, and mirrored."""
+
+
+@dataclass(frozen=True)
+class CachedFeatures:
+    """One set of features that a phase of a trial reads.
+
+    Attributes:
+        depth: Stages from the boundary to the output; 0 for the backbone's output, as the head takes it.
+        views: Under which changes each picture is taken, in words that tell different changes apart.
+        rows_per_picture: How many views that are.
+        precision: Of the kept values.
+    """
+
+    phase: Literal["head", "fine_tune"]
+    side: Literal["train", "validation"]
+    depth: int
+    views: str
+    rows_per_picture: int
+    precision: Literal["float32", "float16"]
+
+
+def plan_caches(model: ModelConfig, augment: AugmentConfig, train: TrainConfig) -> tuple[CachedFeatures, ...]:
+    """The sets that a trial with these settings reads, in the order in which it needs them.
+
+    Raises:
+        BuildError: There is no such backbone.
+    """
+    if train.cache == "none" or not is_pretrained(model):
+        return ()
+    unfreeze = model.unfreeze or 0
+    stages = len(facts_of(model.backbone)["stages"])
+    settings = train.cache if isinstance(train.cache, CacheConfig) else CacheConfig()
+    found = []
+    for phase in plan_phases(train, is_whole=False, is_frozen=unfreeze == 0):
+        if phase.name == "fine_tune" and (unfreeze == "all" or unfreeze >= stages):
+            continue
+        depth = 0 if phase.name == "head" or unfreeze == "all" else unfreeze
+        precision = "float32" if depth == 0 and model.pooling != "flatten" else settings.maps
+        views = _training_views(augment, settings.views)
+        if views is not None:
+            found.append(CachedFeatures(phase.name, "train", depth, *views, precision))
+        found.append(CachedFeatures(phase.name, "validation", depth, "none", 1, precision))
+    return tuple(found)
+
+
+def _training_views(augment: AugmentConfig, wanted: int | None) -> tuple[str, int] | None:
+    """The views of each training picture and their number; None where they have no end."""
+    flip = "" if augment.flip == "none" else f"flip {augment.flip}"
+    if augment.strength == 0:
+        return flip or "none", MIRRORED[augment.flip]
+    if wanted is None:
+        return None
+    return ", ".join(filter(None, (f"{wanted} at strength {augment.strength}", flip))), wanted
