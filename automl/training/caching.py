@@ -9,7 +9,7 @@ from typing import Literal
 
 from automl.models.facts import facts_of, is_pretrained
 from automl.records import AugmentConfig, CacheConfig, ModelConfig, TrainConfig
-from automl.training.phases import plan_phases
+from automl.training.phases import PhaseName, plan_phases
 
 MIRRORED = {"none": 1, "horizontal": 2, "vertical": 2, "both": 4}
 """Outcomes of each `augment.flip`: the picture as it is, and mirrored."""
@@ -26,7 +26,7 @@ class CachedFeatures:
         precision: Of the kept values.
     """
 
-    phase: Literal["head", "fine_tune"]
+    phase: PhaseName
     side: Literal["train", "validation"]
     depth: int
     views: str
