@@ -10,6 +10,7 @@ from typing import Any
 
 from automl import data as pictures
 from automl.data import Audit
+from automl.data.inventory import CacheEntry, clear_cache, list_cache
 from automl.errors import DataError, SpaceError
 from automl.machine import machine, versions
 from automl.planning import Plan, make_plan
@@ -21,7 +22,10 @@ from automl.searches.outcome import Outcome
 from automl.space import SearchSpace, from_mapping, load
 from automl.study import Study, Trial
 
-__all__ = ["Prediction", "Study", "Trial", "inspect", "load_space", "open_study", "plan", "predict", "search", "train"]
+__all__ = [
+    "CacheEntry", "Prediction", "Study", "Trial", "clear_cache", "inspect", "list_cache", "load_space", "open_study", "plan", "predict",
+    "search", "train",
+]  # fmt: skip
 
 Arrays = tuple[Any, ...]
 

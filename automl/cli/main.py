@@ -9,7 +9,7 @@ import typer
 from typer.core import TyperGroup
 
 import automl
-from automl.cli import doctor, evaluation, pictures, searching, spaces, studies
+from automl.cli import cache, doctor, evaluation, pictures, searching, spaces, studies
 from automl.errors import AutoMLError, SpaceError, WeightsError
 
 EXIT_FAILED, EXIT_INTERRUPTED = 1, 130
@@ -98,6 +98,7 @@ for command in (
 ):  # fmt: skip
     app.command()(command)
 app.add_typer(spaces.shipped, name="spaces")
+app.add_typer(cache.cache, name="cache")
 
 
 def main() -> None:

@@ -30,7 +30,7 @@ LARGEST_HALF = 6e4
 """Values from here on, which float16 may not hold, make a set float32."""
 
 _VERSION = 1
-_ROWS, DESCRIPTION = "rows", "description.json"
+_ROWS, _DESCRIPTION = "rows", "description.json"
 
 
 @dataclass(frozen=True)
@@ -68,6 +68,18 @@ class FeatureKey:
 def features_dir() -> Path:
     """The folder of all sets."""
     return cache_dir() / "features"
+
+
+def describe_set(folder: Path) -> str:
+    """The set in a folder in words."""
+    described = disk.read_description(folder / _DESCRIPTION)
+    if described is None:
+        return "unfinished"
+    try:
+        shape = f"{described['rows']:,} rows of {described['width']:,} values, {described['dtype']}"
+        return f"{FeatureKey(**described['key']).describe()}; {shape}"
+    except (KeyError, TypeError, ValueError):
+        return "written by another version"
 
 
 def features_limit() -> int:
@@ -155,7 +167,7 @@ class _Set:
 
     @property
     def description(self) -> Path:
-        return self.folder / DESCRIPTION
+        return self.folder / _DESCRIPTION
 
     def bytes(self, dtype: Precision) -> int:
         return self.rows * self.width * np.dtype(dtype).itemsize

@@ -47,6 +47,22 @@ class Shape:
         return f"{self.size}-{self.resize}"
 
 
+def stores_dir() -> Path:
+    """The folder of all stores."""
+    return cache_dir() / "stores"
+
+
+def describe_stores(folder: Path) -> str:
+    """The stores in a folder in words: how many pictures, in which shapes."""
+    found = [described for path in sorted(folder.glob("*.json")) if (described := disk.read_description(path)) is not None]
+    try:
+        shapes = sorted(Shape(int(described["size"]), str(described["resize"])) for described in found)
+        texts = [f"{shape.size} px {shape.resize}" for shape in shapes]
+        return f"{max(described['rows'] for described in found):,} pictures at {', '.join(texts)}"
+    except (KeyError, TypeError, ValueError):
+        return "unfinished" if not found else "written by another version"
+
+
 @dataclass(frozen=True)
 class Stores:
     """The stores of one set of pictures.
@@ -67,7 +83,7 @@ class Stores:
         """Where they lie in the cache."""
         state = hashlib.blake2b(f"store {_VERSION}\n".encode(), digest_size=16)
         state.update("".join(self.digests).encode())
-        return cache_dir() / "stores" / state.hexdigest()
+        return stores_dir() / state.hexdigest()
 
     def bytes(self, shapes: Sequence[Shape]) -> int:
         """Size on disk of the stores of these shapes together."""

@@ -27,6 +27,8 @@ COMMANDS = [
     pytest.param(["spaces", "list"], 0, id="spaces-list"),
     pytest.param(["spaces", "show", "quickstart"], 0, id="spaces-show"),
     pytest.param(["schema"], 0, id="schema"),
+    pytest.param(["cache", "list"], 0, id="cache-list"),
+    pytest.param(["cache", "clear"], 0, id="cache-clear"),
     pytest.param(["inspect", "no-such-folder"], 2, id="inspect-missing"),
     pytest.param(["leaderboard", "no-such-study"], 2, id="leaderboard-missing"),
 ]
