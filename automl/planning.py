@@ -13,17 +13,20 @@ from pathlib import Path
 from typing import Any
 
 from automl.data import BUILTINS, cache_dir, count_pictures
-from automl.data.disk import disk_usage
+from automl.data.disk import disk_usage, in_bytes
+from automl.data.features import LIMIT_VARIABLE, features_dir, features_limit
 from automl.data.sources import Source, open_source
 from automl.export.artifacts import EXPORTERS
 from automl.models.facts import find_imagenet_file, load_facts
 from automl.models.weights import keras_models_folder
-from automl.records import Backbone, Choice, Domain, TrainConfig
+from automl.models.widths import feature_width
+from automl.records import AugmentConfig, Backbone, Choice, Domain, ModelConfig, TrainConfig
 from automl.searches.devices import Placement, place_workers
 from automl.searches.folder import StudyFolder
 from automl.searches.rules import FIRST_DECIDED_STEP, SAMPLER_PACKAGES, STARTUP_TRIALS, warm_up_steps
 from automl.space import SearchSpace
 from automl.space.domains import size
+from automl.training.caching import CachedFeatures, plan_caches
 from automl.training.metrics import explain_undefined
 from automl.training.phases import Phase, plan_phases
 
@@ -56,12 +59,14 @@ class Pictures:
     Attributes:
         path: Where they are, or a built-in's name.
         total: How many there are; None while unknown.
-        validation: About how many choose the winner; None for a built-in that has not been fetched yet.
+        train: About how many are trained on; None for a built-in that has not been fetched yet.
+        validation: About how many choose the winner; None likewise.
         classes: Names, empty while unknown.
     """
 
     path: str
     total: int | None = None
+    train: int | None = None
     validation: int | None = None
     classes: tuple[str, ...] = ()
 
@@ -80,6 +85,21 @@ class Disk:
     store_folder: str
     store_free_bytes: int
     study_free_bytes: int
+
+
+@dataclass(frozen=True)
+class Features:
+    """What is kept of frozen backbones, see `train.cache`.
+
+    Attributes:
+        bytes: Of all sets that the trials may need, at most; None while the number of pictures is unknown.
+        folder: Where they are kept.
+        limit_bytes: What all sets there may take together.
+    """
+
+    bytes: int | None
+    folder: str
+    limit_bytes: int
 
 
 @dataclass(frozen=True)
@@ -115,6 +135,7 @@ class Plan:
     image_sizes: tuple[int, ...]
     formats: tuple[str, ...]
     disk: Disk
+    features: Features
     missing: tuple[str, ...]
     warnings: tuple[str, ...]
 
@@ -140,6 +161,7 @@ def make_plan(space: SearchSpace, folder: StudyFolder) -> Plan:
     placement = place_workers(settings.devices, settings.workers, settings.threads_per_worker, settings.trials)
     pictures = _pictures(space)
     disk = _disk(space, pictures, folder)
+    features = Features(_feature_bytes(space, pictures), str(features_dir()), features_limit())
     return Plan(
         study=space.study,
         folder=str(folder.path),
@@ -162,8 +184,9 @@ def make_plan(space: SearchSpace, folder: StudyFolder) -> Plan:
         image_sizes=space.image_sizes(),
         formats=tuple(space.export.formats),
         disk=disk,
+        features=features,
         missing=(*_missing_weights(space), *_missing_packages(space)),
-        warnings=tuple(_warnings(space, placement, pictures, disk)),
+        warnings=tuple(_warnings(space, placement, pictures, disk)) + tuple(_feature_warnings(space, features)),
     )
 
 
@@ -209,15 +232,17 @@ def _pictures(space: SearchSpace) -> Pictures:
     if path in BUILTINS and path != "digits" and not (cache_dir() / "builtins" / f"{path}.npz").is_file():
         return Pictures(path, count_pictures(path))
     source = open_source(path)
-    return Pictures(path, len(source.entries), _validation_count(source, space), source.classes)
+    return Pictures(path, len(source.entries), *_counts(source, space), source.classes)
 
 
-def _validation_count(source: Source, space: SearchSpace) -> int:
+def _counts(source: Source, space: SearchSpace) -> tuple[int, int]:
+    """About how many pictures train and validate; what the source does not divide is divided by the shares of the space."""
     sides = Counter(entry.split for entry in source.entries)
-    if sides["validation"]:
-        return sides["validation"]
-    left_to_us = sides["train"] + sides[None] if sides["test"] else len(source.entries)
-    return round(left_to_us * space.validation)
+    total = len(source.entries)
+    left_to_us = total - sides["test"] if sides["test"] else total
+    validation = sides["validation"] or round(left_to_us * space.validation)
+    test = sides["test"] or round(total * space.test)
+    return max(0, total - validation - test), validation
 
 
 def _disk(space: SearchSpace, pictures: Pictures, folder: StudyFolder) -> Disk:
@@ -230,6 +255,80 @@ def _disk(space: SearchSpace, pictures: Pictures, folder: StudyFolder) -> Disk:
 def free_bytes(path: Path) -> int:
     """Free bytes where a path lies or would lie."""
     return disk_usage(path)[1]
+
+
+# --- features of frozen backbones ------------------------------------------------------------------------------------
+
+
+def _feature_bytes(space: SearchSpace, pictures: Pictures) -> int | None:
+    """What all trials may need together: every set that the space allows, but no more than so many trials can need."""
+    if pictures.train is None or pictures.validation is None:
+        return None
+    counts = {"train": pictures.train, "validation": pictures.validation}
+    sets: dict[tuple[Any, ...], int] = {}
+    most, strong_values = 0, _strong_values(space)
+    for model, augment, found in _possible_caches(space):
+        for side in space.image_sizes():
+            of_trial = 0
+            for each in found:
+                width = feature_width(model.backbone, side, each.depth, model.pooling)
+                needed = counts[each.side] * each.rows_per_picture * width * (2 if each.precision == "float16" else 4)
+                of_trial += needed
+                pooling = model.pooling if each.depth == 0 else ""
+                key = (str(model.backbone), side, each.depth, pooling, each.side, each.views)
+                sets[key] = needed * (strong_values if each.side == "train" and augment.strength > 0 else 1)
+            most = max(most, of_trial)
+    return min(most * space.search.trials, sum(sets.values()) * len(space.resizes()))
+
+
+def _possible_caches(space: SearchSpace) -> Iterator[tuple[ModelConfig, AugmentConfig, set[CachedFeatures]]]:
+    """The sets that each kind of trial reads, for all shares of fine-tuning that it may have; all strengths but 0 are of one kind."""
+    trains = [
+        TrainConfig.model_validate(
+            {"epochs": space.epochs, "cache": space.tree["train"]["cache"], "fine_tune": {"epochs_fraction": fraction}}
+        )
+        for fraction in space.possible("train.fine_tune.epochs_fraction")
+    ]
+    strengths = space.possible("augment.strength")
+    augments = [
+        AugmentConfig(strength=strength, flip=flip)
+        for strength in {min(strengths), max(strengths)} & {0.0, max(strengths)}
+        for flip in space.possible("augment.flip")
+    ]
+    for flat in space.backbones():
+        for unfreeze in space.possible("model.unfreeze"):
+            for pooling in space.possible("model.pooling"):
+                model = ModelConfig.model_validate({"backbone": flat, "weights": space.weights, "unfreeze": unfreeze, "pooling": pooling})
+                for augment in augments:
+                    yield model, augment, {each for train in trains for each in plan_caches(model, augment, train)}
+
+
+def _strong_values(space: SearchSpace) -> int:
+    """How many different strengths above 0 there may be."""
+    if _draws_strengths_anew(space):
+        return space.search.trials
+    return sum(strength > 0 for strength in space.possible("augment.strength"))
+
+
+def _draws_strengths_anew(space: SearchSpace) -> bool:
+    """Whether each trial has a strength of its own, and with it views that no other trial can use."""
+    return any(size(parameter.domain) is None for parameter in space.parameters if parameter.field == "augment.strength")
+
+
+def _feature_warnings(space: SearchSpace, features: Features) -> list[str]:
+    found = []
+    cache = space.tree["train"]["cache"]
+    if isinstance(cache, dict) and cache["views"] and features.bytes and _draws_strengths_anew(space):
+        found.append(
+            f"train.cache: {cache['views']} views are computed for each augment.strength, which is another one in every trial; "
+            f"expected a step, such as step: 0.25, or a choice"
+        )
+    if features.bytes is not None and features.bytes > features.limit_bytes:
+        found.append(
+            f"features of frozen backbones take up to {in_bytes(features.bytes)}, but at most {in_bytes(features.limit_bytes)} are "
+            f"kept in {features.folder}, so that some are computed again; {LIMIT_VARIABLE} sets another limit"
+        )
+    return found
 
 
 # --- what is missing -------------------------------------------------------------------------------------------------

@@ -194,6 +194,73 @@ def test_a_plan_imports_nothing_heavy():
     assert done.stdout.strip() == "[]"
 
 
+def features_of(tmp_path, *overrides: str, **model) -> int | None:
+    sections = {"model": {"backbone": {"name": "MobileNet", "alpha": 0.25}, **model}, "train": {"epochs": 4}}
+    return plan_of(tmp_path, *overrides, data={"path": "digits", "image_size": 96}, **sections).features.bytes
+
+
+TRAIN, VALIDATION = 1257, 270
+VECTOR, MAP = 256 * 4, 128 * 6 * 6 * 4
+
+
+@pytest.mark.parametrize(
+    ("overrides", "expected"),
+    [
+        ([], (TRAIN + VALIDATION) * VECTOR),
+        (["augment.flip=horizontal"], (2 * TRAIN + VALIDATION) * VECTOR),
+        (["augment.flip={choice: [none, both]}"], (5 * TRAIN + VALIDATION) * VECTOR),
+        (["augment.strength=0.5"], VALIDATION * VECTOR),
+        (["augment.strength=0.5", "train.cache={views: 8}"], (8 * TRAIN + VALIDATION) * VECTOR),
+        (["augment.strength={choice: [0, 0.5, 1]}", "train.cache={views: 8}"], (17 * TRAIN + VALIDATION) * VECTOR),
+        (["augment.strength={float: [0.5, 1]}", "train.cache={views: 8}", "search.trials=3"], (24 * TRAIN + VALIDATION) * VECTOR),
+        (["augment.strength={choice: [0.5, 1]}", "train.cache={views: 8}"], (16 * TRAIN + VALIDATION) * VECTOR),
+        (["train.cache=none"], 0),
+        (["model.unfreeze=1"], (TRAIN + VALIDATION) * (VECTOR + MAP)),
+        (["model.unfreeze=1", "train.cache.maps=float16"], (TRAIN + VALIDATION) * (VECTOR + MAP // 2)),
+        (["model.unfreeze={int: [0, 1]}"], (TRAIN + VALIDATION) * (VECTOR + MAP)),
+        (["model.unfreeze=all"], (TRAIN + VALIDATION) * VECTOR),
+        (["model.unfreeze=1", "train.fine_tune.epochs_fraction=1"], (TRAIN + VALIDATION) * MAP),
+        (["model.unfreeze=1", "train.fine_tune.epochs_fraction={float: [0, 1]}"], (TRAIN + VALIDATION) * (VECTOR + MAP)),
+        (["data.resize={choice: [crop, pad]}"], 2 * (TRAIN + VALIDATION) * VECTOR),
+        (["data.resize={choice: [crop, pad]}", "search.trials=1"], (TRAIN + VALIDATION) * VECTOR),
+        (["data.image_size={choice: [96, 128]}", "model.pooling={choice: [avg, max]}"], 4 * (TRAIN + VALIDATION) * VECTOR),
+        (["model.backbone={choice: [cnn, {name: MobileNet, alpha: {choice: [0.25, 0.5]}}]}"], 3 * (TRAIN + VALIDATION) * VECTOR),
+        (["model.weights=none"], 0),
+    ],
+    ids=str,
+)
+def test_features_that_are_kept(tmp_path, overrides, expected):
+    assert features_of(tmp_path, *overrides) == expected
+
+
+def test_features_of_pictures_that_are_not_there_yet(tmp_path):
+    assert plan_of(tmp_path, data={"path": "mnist", "image_size": 32}, model={"backbone": "MobileNet"}).features.bytes is None
+
+
+def test_features_beyond_the_limit(tmp_path, monkeypatch):
+    monkeypatch.setenv("AUTOML_FEATURES_GB", "0.001")
+    space = {"data": {"path": "digits", "image_size": 96}, "model": {"backbone": "MobileNet"}}
+    plan = plan_of(tmp_path, **space)
+    assert (plan.features.limit_bytes, plan.features.folder) == (10**6, str(tmp_path / "cache" / "features"))
+    assert any(text.startswith("features of frozen backbones take up to 6.3 MB, but at most 1.0 MB are kept in") for text in plan.warnings)
+    assert json.loads(json.dumps(plan.to_json()))["features"]["bytes"] == (TRAIN + VALIDATION) * 1024 * 4
+
+
+@pytest.mark.parametrize(
+    ("strength", "cache", "is_warned"),
+    [
+        ("{float: [0, 1]}", "{views: 8}", True),
+        ("{float: [0, 1]}", "exact", False),
+        ("{float: [0, 1], step: 0.25}", "{views: 8}", False),
+        ("0.5", "{views: 8}", False),
+    ],
+)
+def test_views_for_strengths_without_end(tmp_path, strength, cache, is_warned):
+    space = {"data": {"path": "digits", "image_size": 96}, "model": {"backbone": "MobileNet"}}
+    found = plan_of(tmp_path, f"augment.strength={strength}", f"train.cache={cache}", **space).warnings
+    assert any("train.cache: 8 views are computed for each augment.strength" in text for text in found) == is_warned
+
+
 def test_a_metric_that_these_classes_do_not_define(tmp_path):
     for name in ("ants", "bees"):
         (tmp_path / "photos" / name).mkdir(parents=True)

@@ -69,8 +69,16 @@ def lines(plan: Plan) -> list[tuple[str, str]]:
         ("search", f"{plan.metric}; sampler {plan.sampler}; pruner {plan.pruner}"),
         ("devices", plan.placement.describe()),
         ("store", f"{size(disk.store_bytes) or 'unknown'} of decoded pictures in {disk.store_folder} ({size(disk.store_free_bytes)} free)"),
+        ("features", _features(plan)),
         ("export", ", ".join(plan.formats) or "nothing"),
     ]
+
+
+def _features(plan: Plan) -> str:
+    features = plan.features
+    if features.bytes == 0:
+        return "nothing to keep of frozen backbones"
+    return f"{size(features.bytes) or 'unknown'} of frozen backbones at most, in {features.folder} (limit {size(features.limit_bytes)})"
 
 
 def _sides(sizes: Sequence[int]) -> str:

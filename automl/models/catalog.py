@@ -9,6 +9,8 @@ import contextlib
 import inspect
 import itertools
 import json
+import math
+import re
 import sys
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -21,7 +23,7 @@ from keras.src.utils import file_utils
 from automl.models.cnn import cnn
 from automl.models.facts import FACTS, WeightsFile
 from automl.models.preprocessing import build_preprocessing
-from automl.models.stages import find_stages
+from automl.models.stages import Stage, find_stages
 from automl.records import write_atomically
 
 NOT_ARGUMENTS = frozenset(
@@ -50,6 +52,10 @@ CANDIDATES: Mapping[type, Sequence[Any]] = {float: [step / 100 for step in range
 """Values tried to learn which have ImageNet weights."""
 
 
+_NUMBERS = re.compile(r"\[[\[\]\s\d.,-]*\]")
+"""A list of numbers, or of such lists, which takes one line."""
+
+
 def find_constructors() -> dict[str, Callable[..., Any]]:
     """The networks of keras.applications, each a function with an `include_top`, under their names."""
     functions = {name: found for name, found in vars(keras.applications).items() if inspect.isfunction(found)}
@@ -69,7 +75,8 @@ def generate() -> dict[str, Any]:
 
 def render() -> str:
     """The text of `backbones.json`."""
-    return json.dumps(generate(), indent=1) + "\n"
+    spread = json.dumps(generate(), indent=1)
+    return _NUMBERS.sub(lambda found: json.dumps(json.loads(found[0])), spread) + "\n"
 
 
 def _describe_cnn() -> dict[str, Any]:
@@ -78,7 +85,7 @@ def _describe_cnn() -> dict[str, Any]:
     return {
         "pretrained": False,
         "minimum_size": 2 ** arguments["blocks"]["default"],
-        **_count_parameters(network),
+        **_count_parameters(network, find_stages(network)),
         "arguments": arguments,
         "weights": [],
     }
@@ -101,19 +108,40 @@ def _describe(constructor: Callable[..., Any]) -> dict[str, Any]:
     if pretrained is None:
         raise AssertionError(f"{constructor.__name__} has no ImageNet weights at {ODD_SIZE} px, or takes only some sizes with them")
     scale = _find_scale_of_weights(plain, pretrained[0])
+    stages = find_stages(pretrained[0])
     return {
         "pretrained": True,
         "minimum_size": int(plain.input_shape[1]),
         "usual_size": _find_usual_size(constructor, pretrained[1]),
-        **_count_parameters(plain),
+        **_count_parameters(plain, stages),
+        "boundaries": list(_list_boundaries(constructor, published, _boundaries(pretrained[0], stages))),
         "arguments": arguments,
         **({"scale_of_weights": scale} if scale else {}),
         "weights": list(_list_weights(constructor, published, pretrained[1])),
     }
 
 
-def _count_parameters(network: Any) -> dict[str, Any]:
-    return {"parameters": network.count_params(), "stages": [stage.parameters for stage in find_stages(network)]}
+def _count_parameters(network: Any, stages: Sequence[Stage]) -> dict[str, Any]:
+    return {"parameters": network.count_params(), "stages": [stage.parameters for stage in stages]}
+
+
+def _list_boundaries(
+    constructor: Callable[..., Any], published: Mapping[str, Sequence[Any]], usual: list[list[list[int]]]
+) -> Iterator[dict[str, Any]]:
+    """What is passed on where a depth's stages begin, for default arguments and for each published combination that differs."""
+    defaults = {name: default for name, default in _defaults(constructor).items() if name in published}
+    yield {"arguments": defaults, "tensors": usual}
+    for values in itertools.product(*published.values()):
+        arguments = dict(zip(published, values, strict=True))
+        other = _construct_pretrained(constructor, ODD_SIZE, **arguments) if arguments != defaults else None
+        if other is not None and (tensors := _boundaries(other[0], find_stages(other[0]))) != usual:
+            yield {"arguments": arguments, "tensors": tensors}
+
+
+def _boundaries(network: Any, stages: Sequence[Stage]) -> list[list[list[int]]]:
+    """For each depth from 0 on the channels of each tensor, and how often its side goes into the picture's, which is of `ODD_SIZE`."""
+    crossing = [network.outputs, *(stage.boundary for stage in stages[:-1])]
+    return [[[int(tensor.shape[-1]), 2 ** round(math.log2(ODD_SIZE / tensor.shape[1]))] for tensor in tensors] for tensors in crossing]
 
 
 def _defaults(constructor: Callable[..., Any]) -> dict[str, Any]:

@@ -2,8 +2,8 @@
 
 A backbone's facts are `pretrained`, `minimum_size` (smallest side of its input in pixels), `usual_size` (the side
 that Keras assumes for its published weights), `parameters` and `stages` (all weights, and those of each stage
-counted from the output, at default arguments), `arguments`, `weights`, and `scale_of_weights` where weights that were
-trained elsewhere need it.
+counted from the output, at default arguments), `boundaries` (see `widths.py`), `arguments`, `weights`, and
+`scale_of_weights` where weights that were trained elsewhere need it.
 """
 
 import json

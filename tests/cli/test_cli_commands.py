@@ -39,6 +39,14 @@ def test_plan_page(run, space_file):
     assert not (space_file.parent / "studies").exists(), "a plan makes nothing"
 
 
+def test_a_plan_says_what_is_kept_of_frozen_backbones(run, space_file):
+    assert "features     nothing to keep of frozen backbones\n" in run("plan", space_file).stdout
+    found = run("plan", space_file, "--set", "model.backbone=MobileNet", "--set", "data.image_size=96")
+    assert "features     6.3 MB of frozen backbones at most, in " in found.stdout
+    listed = json.loads(run("plan", space_file, "--set", "train.cache=none", "--format", "json").stdout)
+    assert listed["features"]["bytes"] == 0
+
+
 def test_many_sizes_are_a_span_in_a_plan(run, space_file):
     found = run("plan", space_file, "--set", "data.image_size={int: [16, 32]}", "--set", "export.formats=[]")
     assert "at 17 sizes from 16 to 32 px;" in found.stdout
