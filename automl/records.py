@@ -275,19 +275,20 @@ HOT_FIELDS: tuple[str, ...] = (
     "train.label_smoothing", "train.early_stopping", "train.fine_tune",
     "model.head.dropout", "augment.strength",
 )  # fmt: skip
-"""The fields of `TrialConfig` in which two trials may differ and still train with the same compiled program."""
+"""What may differ between two trials that use the same compiled program. A field stands here only together with a test that
+changes it on a warm program; every other field is part of the program's key."""
 
 
 def program_key(config: TrialConfig) -> str:
-    """What must be equal for two trials to share a compiled program: the whole config but for its `HOT_FIELDS`, as JSON."""
-    fields = config.model_dump(mode="json")
+    """What a trial's compiled programs were made from: its config without the hot fields, as JSON."""
+    tree = config.model_dump(mode="json")
     for name in HOT_FIELDS:
-        *sections, last = name.split(".")
-        held = fields
-        for section in sections:
-            held = held[section]
-        del held[last]
-    return json.dumps(fields, sort_keys=True)
+        *path, last = name.split(".")
+        branch = tree
+        for key in path:
+            branch = branch[key]
+        del branch[last]
+    return json.dumps(tree, sort_keys=True)
 
 
 # --- how a trial ended -----------------------------------------------------------------------------------------------

@@ -1,10 +1,20 @@
 """The training process: `python -m automl.worker FD`. Joins the message loop with training and export; never imports Optuna."""
 
+import functools
 import os
 from pathlib import Path
+from typing import Any
 
 from automl.records import Finished, FinishJob, PrepareJob, TrainJob
 from automl.searches.worker import Channel, Handler, TrialInterrupted, connect, serve
+
+
+@functools.cache
+def kept() -> Any:
+    """What this process keeps from trial to trial."""
+    from automl.training import Kept
+
+    return Kept()
 
 
 def train_trial(job: TrainJob, channel: Channel) -> Finished:
@@ -16,7 +26,9 @@ def train_trial(job: TrainJob, channel: Channel) -> Finished:
     data = job.config.data
     dataset = open_dataset(folder.parent.parent, image_size=data.image_size, resize=data.resize)
     try:
-        result = training.train(job.config, dataset, folder, report=channel.report, progress=channel.progress, attempt=job.attempt)
+        result = training.train(
+            job.config, dataset, folder, report=channel.report, progress=channel.progress, attempt=job.attempt, kept=kept()
+        )
     except training.TrialInterrupted:
         raise TrialInterrupted from None
     return Finished(result=result)
@@ -35,7 +47,7 @@ def finish_study(job: FinishJob, channel: Channel) -> Finished:
     from automl.export.winner import export_trial
     from automl.searches.folder import StudyFolder
 
-    content = export_trial(StudyFolder(Path(job.study)), job.number, job.formats, Path(job.out), read_test=True)
+    content = export_trial(StudyFolder(Path(job.study)), job.number, job.formats, Path(job.out), read_test=True, kept=kept())
     return Finished(details=content)
 
 

@@ -21,14 +21,16 @@ from automl.records import TrialConfig, TrialResult, write_atomically
 from automl.results.evaluation import evaluate, predict_pictures
 from automl.results.leaderboard import weights_file
 from automl.searches.folder import StudyFolder
-from automl.training import load_trial, metrics, train
+from automl.training import Kept, load_trial, metrics, train
 
 SAMPLES = 32
 PREDICTIONS = "validation.npz"
 TOLERANCE = 1e-3
 
 
-def export_trial(folder: StudyFolder, number: int, formats: Sequence[str], out: Path, *, read_test: bool) -> dict[str, Any]:
+def export_trial(
+    folder: StudyFolder, number: int, formats: Sequence[str], out: Path, *, read_test: bool, kept: Kept | None = None
+) -> dict[str, Any]:
     """Export a finished trial after its model was loaded from disk and agreed with its stored predictions.
 
     Args:
@@ -37,6 +39,7 @@ def export_trial(folder: StudyFolder, number: int, formats: Sequence[str], out: 
         formats: Names of formats.
         out: Where the artifacts, labels.txt and metrics.json go.
         read_test: Whether the test pictures may be read if they were not for this trial; it is written into the manifest.
+        kept: What the training of trials left in this process.
 
     Returns:
         The content of metrics.json.
@@ -52,7 +55,7 @@ def export_trial(folder: StudyFolder, number: int, formats: Sequence[str], out: 
     replayed = not (weights_file(folder, number).is_file() and (folder.trial(number) / PREDICTIONS).is_file())
     if replayed:
         _replay(config, dataset, folder.trial(number))
-    model = load_trial(folder.trial(number), len(dataset.classes))
+    model = load_trial(folder.trial(number), len(dataset.classes), kept)
     difference = _check_reload(model, dataset, config, result, folder.trial(number))
     content: dict[str, Any] = {
         "study": folder.name,

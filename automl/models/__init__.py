@@ -4,13 +4,14 @@ from importlib import import_module
 from typing import Any
 
 _HOMES = {
-    "BuiltModel": "automl.models.network",
+    "Base": "automl.models.network",
+    "Network": "automl.models.network",
     "build": "automl.models.network",
     "fetch_weights": "automl.models.weights",
     "find_stages": "automl.models.stages",
 }
 
-__all__ = ["BuiltModel", "build", "fetch_weights", "find_stages"]
+__all__ = ["Base", "Network", "build", "fetch_weights", "find_stages"]
 
 
 def __getattr__(name: str) -> Any:

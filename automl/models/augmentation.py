@@ -9,11 +9,13 @@ import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
-import keras
+import numpy as np
 import tensorflow as tf
+from numpy.typing import NDArray
 
 from automl.models.seeds import derive_seed
-from automl.records import AugmentConfig
+
+Pixels = NDArray[Any]
 
 ROTATION = math.radians(30)
 """Angle to either side, in radians."""
@@ -44,59 +46,52 @@ _LUMA = (0.299, 0.587, 0.114)
 """Shares of red, green and blue in a pixel's grey (ITU-R BT.601)."""
 
 
-def build_augmentation(config: AugmentConfig, *, seed: int) -> tuple[Any, ...]:
-    """The augmentation layers, in order; none where nothing is to be changed.
+def draw(count: int, *, seed: int, epoch: int) -> NDArray[np.float32]:
+    """What changes each of `count` pictures in one epoch, counted from 1: (count, draws), uniform from -1 to 1.
 
-    Each takes pixels (n, height, width, 3) from 0 to 255, gives them as float32 in the same range, and changes nothing
-    outside training. What a rotation, a shift or a zoom uncovers is filled by mirroring.
+    The values follow from the trial's seed, the epoch and the picture's place alone, not from the batches that it comes in.
+    """
+    random = np.random.default_rng([derive_seed(seed, "augment"), epoch])
+    return random.uniform(-1.0, 1.0, (count, len(DRAWS))).astype(np.float32)
+
+
+def mirror(pixels: Pixels, draws: NDArray[np.float32], flip: str) -> Pixels:
+    """Pictures (n, height, width, 3), each mirrored as its draws and `flip` say; a copy of the same type."""
+    changed = pixels.copy()
+    for axis, is_mirrored in zip((1, 0), is_mirrored_along(draws, flip), strict=True):
+        for index in np.flatnonzero(is_mirrored):
+            changed[index] = np.flip(changed[index], axis)
+    return changed
+
+
+def is_mirrored_along(draws: NDArray[np.float32], flip: str) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Which pictures are mirrored left to right, and which upside down: two of (n,)."""
+    names = dict(zip(DRAWS, draws.T, strict=True))
+    never = np.zeros(len(draws), np.bool_)
+    left_right = names["mirror_x"] < 0 if flip in ("horizontal", "both") else never
+    upside_down = names["mirror_y"] < 0 if flip in ("vertical", "both") else never
+    return left_right, upside_down
+
+
+def augment(pixels: Any, draws: Any, strength: Any, flip: str) -> Any:
+    """Pictures, each changed as its draws say. What a rotation, a shift or a zoom uncovers is filled by mirroring.
 
     Args:
-        config: `strength` scales all but the mirroring, which `flip` alone decides.
-        seed: The trial's seed.
+        pixels: (n, height, width, 3) from 0 to 255, of any type.
+        draws: float32 (n, draws), as `draw` gives them.
+        strength: Scales all but the mirroring; may be a tensor, so that another strength needs no other trace.
+        flip: What is mirrored.
+
+    Returns:
+        float32 from 0 to 255, the same shape.
     """
-    if config.strength == 0 and config.flip == "none":
-        return ()
-    return (Augmentation(config, seed=derive_seed(seed, "augment")),)
+    strength = tf.cast(strength, tf.float32)
+    named = dict(zip(DRAWS, tf.unstack(tf.cast(draws, tf.float32), len(DRAWS), axis=-1), strict=True))
+    resampled = _compiled(resample)(pixels, place_maps(named, strength, flip))
+    return _compiled(recolour)(resampled, *colour_maps(named, strength))
 
 
-class Augmentation(keras.layers.Layer):  # type: ignore[misc]  # Keras has no types
-    """Changes each picture at random.
-
-    Its `variables` are the state of its random generator and, where the strength is above 0, the strength, which may be
-    assigned anew without another trace. At strength 0 it only mirrors.
-    """
-
-    def __init__(self, config: AugmentConfig, *, seed: int) -> None:
-        # Also under a policy of half precision, whose few digits a pixel's 256 levels nearly use up.
-        super().__init__(name="augmentation", dtype="float32")
-        self.flip = config.flip
-        self.generator = keras.random.SeedGenerator(seed)
-        self.strength: Any = None
-        if config.strength > 0:
-            initial = keras.initializers.Constant(config.strength)
-            self.strength = self.add_weight(shape=(), initializer=initial, trainable=False, name="strength")
-
-    def call(self, pixels: Any, training: bool = False) -> Any:
-        if not training:
-            return tf.cast(pixels, tf.float32)
-        draws = draw(tf.shape(pixels)[0], self.generator)
-        if self.strength is None:
-            return _compiled(mirror)(pixels, *mirror_signs(draws, self.flip))
-        strength = tf.convert_to_tensor(self.strength)
-        resampled = _compiled(resample)(pixels, place_maps(draws, strength, self.flip))
-        return _compiled(recolour)(resampled, *colour_maps(draws, strength))
-
-    def compute_output_shape(self, input_shape: Any) -> Any:
-        return input_shape
-
-
-# --- what is drawn, and the maps that follow from it -----------------------------------------------------------------
-
-
-def draw(count: Any, generator: Any) -> dict[str, Any]:
-    """New random values for `count` pictures: float32 (count,) under each name of `DRAWS`."""
-    values = keras.random.uniform((len(DRAWS), count), -1.0, 1.0, dtype="float32", seed=generator)
-    return dict(zip(DRAWS, tf.unstack(values), strict=True))
+# --- the maps that follow from what is drawn -------------------------------------------------------------------------
 
 
 def mirror_signs(draws: Mapping[str, Any], flip: str) -> tuple[Any, Any]:
@@ -143,13 +138,6 @@ def colour_maps(draws: Mapping[str, Any], strength: Any) -> tuple[Any, Any]:
 
 
 # --- the passes over the pixels --------------------------------------------------------------------------------------
-
-
-def mirror(pixels: Any, sign_x: Any, sign_y: Any) -> Any:
-    """Pixels (n, height, width, 3) mirrored where a sign is negative: float32, the same shape."""
-    pixels = tf.cast(pixels, tf.float32)
-    pixels = tf.where(sign_x[:, None, None, None] < 0, pixels[:, :, ::-1], pixels)
-    return tf.where(sign_y[:, None, None, None] < 0, pixels[:, ::-1], pixels)
 
 
 def resample(pixels: Any, places: Any) -> Any:
@@ -203,7 +191,7 @@ def _between(first: Any, second: Any, share: Any) -> Any:
 
 @functools.cache
 def _compiled(function: Callable[..., Any]) -> Callable[..., Any]:
-    """The function as one XLA program, compiled once per process and shape of a batch.
+    """The function as one XLA program, compiled once per process and shape of a block of pictures.
 
     On a CPU that takes a sixth of the time of TensorFlow's operations one by one, each of which writes and reads all
     pixels. Resampling and recolouring are programs of their own, because XLA would read each place once for every channel

@@ -1,8 +1,11 @@
 """What stands between the backbone's feature map and the probabilities."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import keras
+import numpy as np
+from numpy.typing import NDArray
 
 from automl.models.facts import is_pretrained
 from automl.models.seeds import derive_seed
@@ -47,6 +50,22 @@ def _dense_layers(config: ModelConfig, classes: int, seed: int) -> list[Any]:
             )
         )
     return layers
+
+
+def initial_head(config: ModelConfig, layers: Sequence[Any], *, seed: int) -> list[NDArray[np.float32]]:
+    """The values of a head's weights at the start of a trial with this seed: kernel and bias of each dense layer.
+
+    Args:
+        config: As for `build_head`.
+        layers: The dense layers.
+        seed: The trial's seed.
+    """
+    values: list[NDArray[np.float32]] = []
+    for index, layer in enumerate(layers):
+        initializer = _initializer(derive_seed(seed, "dense", index), last=index == len(layers) - 1, pretrained=is_pretrained(config))
+        values.append(np.asarray(initializer(layer.kernel.shape, dtype="float32")))
+        values.append(np.zeros(layer.bias.shape, np.float32))
+    return values
 
 
 def _initializer(seed: int, *, last: bool, pretrained: bool) -> Any:

@@ -4,6 +4,7 @@ from importlib import import_module
 from typing import Any
 
 _HOMES = {
+    "Kept": "automl.training.kept",
     "TrialInterrupted": "automl.training.messages",
     "never_stop": "automl.training.messages",
     "fetch_weights": "automl.models.weights",
@@ -11,7 +12,7 @@ _HOMES = {
     "train": "automl.training.trial",
 }
 
-__all__ = ["TrialInterrupted", "fetch_weights", "load_trial", "never_stop", "train"]
+__all__ = ["Kept", "TrialInterrupted", "fetch_weights", "load_trial", "never_stop", "train"]
 
 
 def __getattr__(name: str) -> Any:

@@ -1,4 +1,4 @@
-"""The optimizer of one phase; its rate is assigned before every step, so no schedule is compiled into it."""
+"""The optimizer of one phase; what varies from trial to trial in it is a variable, so a compiled program can be used again."""
 
 from typing import Any
 
@@ -8,14 +8,18 @@ from automl.records import TrainConfig
 
 
 def build_optimizer(config: TrainConfig) -> Any:
-    """A fresh optimizer as `config` describes it; weight decay is decoupled from the gradient for each of them."""
-    decay = config.weight_decay or None
-    rate = config.learning_rate
+    """A fresh optimizer as `config` describes it; learning rate and weight decay are variables, set before each step and trial.
+
+    The decay is decoupled from the gradient for each of them. SGD's momentum is a number that the trace contains.
+    """
     if config.optimizer == "adamw":
         # Keras would take 0.004 for want of a value.
-        return keras.optimizers.AdamW(rate, weight_decay=config.weight_decay)
-    if config.optimizer == "sgd":
-        return keras.optimizers.SGD(rate, momentum=config.momentum, weight_decay=decay)
-    if config.optimizer == "rmsprop":
-        return keras.optimizers.RMSprop(rate, weight_decay=decay)
-    return keras.optimizers.Adam(rate, weight_decay=decay)
+        optimizer = keras.optimizers.AdamW(config.learning_rate, weight_decay=config.weight_decay)
+    elif config.optimizer == "sgd":
+        optimizer = keras.optimizers.SGD(config.learning_rate, momentum=config.momentum)
+    elif config.optimizer == "rmsprop":
+        optimizer = keras.optimizers.RMSprop(config.learning_rate)
+    else:
+        optimizer = keras.optimizers.Adam(config.learning_rate)
+    optimizer.weight_decay = keras.Variable(config.weight_decay, trainable=False, dtype="float32", name="weight_decay")
+    return optimizer

@@ -21,6 +21,7 @@ class Best:
         loss: The validation loss that came with it.
         epoch: Completed epochs at which it was reached.
         weights: What was trained, as it was then, if it was kept.
+        probabilities: Of the validation pictures, likewise.
     """
 
     direction: Direction
@@ -28,6 +29,7 @@ class Best:
     loss: float = float("inf")
     epoch: int = 0
     weights: list[Any] = field(default_factory=list)
+    probabilities: Any = None
 
     def is_beaten_by(self, value: float, loss: float) -> bool:
         """Whether a value is better, or as good at a lower loss."""

@@ -11,14 +11,17 @@ from numpy.typing import NDArray
 
 from automl.data import Dataset
 from automl.errors import DivergedError, MetricMissingError
-from automl.models.network import BuiltModel
+from automl.models.facts import is_pretrained
+from automl.models.network import Depth, build
+from automl.models.seeds import derive_seed
 from automl.records import Epoch, TrialConfig
 from automl.training import metrics
-from automl.training.batches import count_steps, iterate, shuffled
+from automl.training.feeding import Feeder
+from automl.training.inputs import Inputs, count_steps, is_half, prediction_chunks, shuffled, training_chunks
+from automl.training.kept import Kept
 from automl.training.messages import Report, TrialInterrupted
-from automl.training.optimizers import build_optimizer
 from automl.training.phases import Phase, plan_phases
-from automl.training.programs import PredictProgram, TrainProgram
+from automl.training.programs import HotValues, PhaseProgram
 from automl.training.progress import Best, ProgressClock
 from automl.training.schedule import learning_rate_at
 from automl.training.storage import save_history
@@ -30,13 +33,13 @@ class TrialRun:
 
     Attributes:
         step: Epochs completed, over all phases.
-        best: The best epoch so far, with the weights that were trained.
+        best: The best epoch so far, with the weights that were trained and its predictions of the validation pictures.
         history: One row an epoch.
     """
 
     config: TrialConfig
     dataset: Dataset
-    built: BuiltModel
+    kept: Kept
     folder: Path | None
     report: Report
     clock: ProgressClock
@@ -45,34 +48,38 @@ class TrialRun:
     history: list[dict[str, Any]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.best = Best(self.config.direction)
-        self._predictor = PredictProgram(self.built.inference)
+        settings = self.config
+        self.best = Best(settings.direction)
+        self.is_whole = not is_pretrained(settings.model)
+        size, classes = settings.data.image_size, len(self.dataset.classes)
+        self._network = build(settings.model, image_size=size, classes=classes, seed=settings.seed, base=self.kept.base(settings))
+        self.trained_variables = self._network.trained_variables()
+        self._initial = self._network.initial_values(settings.model, seed=settings.seed, image_size=size)
+        self._inside = len(self._initial) - sum(len(layer.weights) for layer in self._network.dense)
+        self._feeder = Feeder(settings, self.dataset, self.kept, self.clock)
+
+    @property
+    def weights(self) -> list[Any]:
+        """All weights of the network, backbone and head; their values are those of the moment, see `best`."""
+        return [*self._network.base.backbone.weights, *(weight for layer in self._network.dense for weight in layer.weights)]
 
     def train(self) -> Literal["complete", "pruned"]:
-        """Run all phases; afterwards the network holds the weights of the best epoch.
+        """Run all phases.
 
         Raises:
             DivergedError: The loss is no longer a number.
             MetricMissingError: The monitored metric does not exist.
             TrialInterrupted: `report` asked for it.
         """
-        for phase in plan_phases(self.config.train, is_whole=self.built.is_whole, is_frozen=self.built.depth == 0):
-            if phase.name == "head":
-                self.built.freeze()
-            else:
-                self.built.unfreeze()
-            self._restore_best()
-            if self._run_phase(phase) == "prune":
-                return "pruned"
-        self._restore_best()
-        return "complete"
-
-    def predict_validation(self) -> NDArray[np.float32]:
-        """The probabilities of the validation pictures by the network as it is now."""
-        probabilities = self._predictor.predict(self.dataset.validation)
-        if not np.isfinite(probabilities).all():
-            raise DivergedError(f"the predictions after epoch {self.step} are not numbers; lower the learning rate")
-        return probabilities
+        is_frozen = self._network.depth == 0
+        try:
+            for phase in plan_phases(self.config.train, is_whole=self.is_whole, is_frozen=is_frozen):
+                if self._run_phase(phase) == "prune":
+                    return "pruned"
+            return "complete"
+        finally:
+            if not self.is_whole:
+                self._network.base.restore(self.trained_variables)
 
     def measure(self, probabilities: NDArray[np.float32]) -> dict[str, float]:
         """The validation metrics of some predictions, under their `val_` names."""
@@ -85,16 +92,22 @@ class TrialRun:
         return {name: value for name, value in row.items() if name.startswith("val_")}
 
     def _run_phase(self, phase: Phase) -> Literal["over", "prune"]:
-        program = TrainProgram(self.built.training, build_optimizer(self.config.train), label_smoothing=self.config.train.label_smoothing)
+        depth: Depth = 0 if phase.name == "head" else self._network.depth
+        training, validation = self._feeder.training(depth), self._feeder.validation(depth)
+        program = self._program(phase, depth, training)
         # Its own best: fine-tuning may begin below the head's best and still be on its way up.
         best_of_phase = Best(self.config.direction)
         for phase_step in range(1, phase.epochs + 1):
             started = time.perf_counter()
-            trained = self._train_epoch(program, phase, phase_step)
-            validated = self.measure(self.predict_validation())
+            trained = self._train_epoch(program, training, phase, phase_step)
+            probabilities = self._predict(program, validation)
+            validated = self.measure(probabilities)
             value = self._monitored(validated)
             loss = validated["val_loss"]
-            self._keep_best(value, loss)
+            if self.best.is_beaten_by(value, loss):
+                exact = self._predict(program, self._feeder.validation(depth, exactly=True)) if is_half(validation) else probabilities
+                frozen = self._initial[: self._inside] if depth == 0 else []
+                self.best = Best(self.config.direction, value, loss, self.step, [*frozen, *program.values()], exact)
             if best_of_phase.is_beaten_by(value, loss):
                 best_of_phase.value, best_of_phase.loss, best_of_phase.epoch = value, loss, phase_step
             seconds = time.perf_counter() - started
@@ -105,24 +118,43 @@ class TrialRun:
                 break
         return "over"
 
-    def _train_epoch(self, program: TrainProgram, phase: Phase, phase_step: int) -> dict[str, float]:
+    def _program(self, phase: Phase, depth: Depth, training: Inputs) -> PhaseProgram:
+        """The program of a phase, with the best weights so far."""
+        is_augmented = depth == "all" and self.config.augment.strength > 0
+        kind = "uint8" if depth == "all" and not is_augmented else "float32"
+        program = self.kept.program(self.config, classes=len(self.dataset.classes), depth=depth, shape=training.shape, kind=kind)
+        values = self.best.weights or self._initial
+        seed = derive_seed(self.config.seed, phase.name)
+        program.reset(values[self._inside :] if phase.name == "head" else values, HotValues.of(self.config), seed=seed)
+        return program
+
+    def _train_epoch(self, program: PhaseProgram, training: Inputs, phase: Phase, phase_step: int) -> dict[str, float]:
         self.step += 1
-        pictures, size = self.dataset.train, self.config.train.batch_size
-        steps = count_steps(len(pictures), size)
-        order = shuffled(len(pictures), seed=self.config.seed, epoch=self.step)
-        total, hits, seen = 0.0, 0, 0
+        count, size = len(training.labels), self.config.train.batch_size
+        steps = count_steps(count, size)
+        rates = np.array([self._learning_rate(phase, (phase_step - 1) * steps + step) for step in range(steps)], np.float32)
+        order = shuffled(count, seed=self.config.seed, epoch=self.step)
+        total, hits, seen, done = 0.0, 0, 0, 0
         started = time.perf_counter()
-        for step, batch in enumerate(iterate(pictures, order, size), start=1):
-            loss, right = program.step(batch, self._learning_rate(phase, (phase_step - 1) * steps + step - 1))
-            if not math.isfinite(loss):
-                became = "NaN" if math.isnan(loss) else "infinite"
-                raise DivergedError(f"the loss became {became} in epoch {self.step}, step {step}; lower the learning rate")
-            count = len(batch[1])
-            total, hits, seen = total + loss * count, hits + right, seen + count
+        for x, labels in training_chunks(training, order, epoch=self.step, batch_size=size):
+            ahead = count_steps(len(labels), size)
+            losses, right = program.train(x, labels, rates[done : done + ahead], size)
+            for step, loss in enumerate(losses.tolist(), start=done + 1):
+                if not math.isfinite(loss):
+                    became = "NaN" if math.isnan(loss) else "infinite"
+                    raise DivergedError(f"the loss became {became} in epoch {self.step}, step {step}; lower the learning rate")
+                total += loss * min(size, count - (step - 1) * size)
+            hits, seen, done = hits + right, seen + len(labels), done + ahead
             speed = seen / (time.perf_counter() - started)
-            self.clock.tick(epoch=self.step, step=step, steps=steps, pictures_per_second=speed)
+            self.clock.tick(epoch=self.step, step=done, steps=steps, pictures_per_second=speed)
         self._pictures_per_second = seen / (time.perf_counter() - started)
         return {"loss": total / seen, "accuracy": hits / seen}
+
+    def _predict(self, program: PhaseProgram, validation: Inputs) -> NDArray[np.float32]:
+        probabilities = program.predict(prediction_chunks(validation))
+        if not np.isfinite(probabilities).all():
+            raise DivergedError(f"the predictions after epoch {self.step} are not numbers; lower the learning rate")
+        return probabilities
 
     def _learning_rate(self, phase: Phase, step: int) -> float:
         settings = self.config.train
@@ -143,15 +175,6 @@ class TrialRun:
         why = metrics.explain_undefined(name, self.dataset.validation.labels, len(self.dataset.classes))
         known = ", ".join(other for other, number in validated.items() if not math.isnan(number))
         raise MetricMissingError(f"search.metric: expected one of {known}, but got {name}" + (f": {why}" if why else ""))
-
-    def _keep_best(self, value: float, loss: float) -> None:
-        if self.best.is_beaten_by(value, loss):
-            weights = [np.array(variable.numpy()) for variable in self.built.trained_variables()]
-            self.best = Best(self.config.direction, value, loss, self.step, weights)
-
-    def _restore_best(self) -> None:
-        for variable, value in zip(self.built.trained_variables(), self.best.weights, strict=False):
-            variable.assign(value)
 
     def _tell(self, phase: Phase, phase_step: int, figures: dict[str, float], seconds: float) -> Literal["continue", "prune"]:
         steps = count_steps(len(self.dataset.train), self.config.train.batch_size)

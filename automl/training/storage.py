@@ -31,14 +31,14 @@ def save_history(folder: Path, rows: Sequence[Mapping[str, Any]]) -> None:
 
 
 def save_complete(
-    folder: Path, result: TrialResult, pictures: Pictures, probabilities: NDArray[np.float32], variables: Sequence[Any]
+    folder: Path, result: TrialResult, pictures: Pictures, probabilities: NDArray[np.float32], weights: Sequence[tuple[str, NDArray[Any]]]
 ) -> None:
-    """Write a complete trial's predictions of the validation pictures, its trained variables and its result."""
+    """Write a complete trial's predictions of the validation pictures, its trained weights, each with its path, and its result."""
     predictions = io.BytesIO()
     names = np.array([str(name) for name in pictures.names], dtype=np.str_)
     np.savez_compressed(predictions, probabilities=probabilities, labels=np.asarray(pictures.labels), names=names)
     write_atomically(folder / VALIDATION, predictions.getvalue())
-    write_atomically(folder / WEIGHTS, _pack(variables))
+    write_atomically(folder / WEIGHTS, _pack(weights))
     result.save(folder / RESULT)
 
 
@@ -74,12 +74,12 @@ def load_weights(folder: Path, variables: Sequence[Any]) -> None:
         variable.assign(array)
 
 
-def _pack(variables: Sequence[Any]) -> bytes:
+def _pack(weights: Sequence[tuple[str, NDArray[Any]]]) -> bytes:
     content = io.BytesIO()
     with h5py.File(content, "w") as file:
-        for index, variable in enumerate(variables):
-            dataset = file.create_dataset(_key(index), data=variable.numpy())
-            dataset.attrs["path"] = str(variable.path)  # for whoever looks into the file; names may be numbered by Keras
+        for index, (path, values) in enumerate(weights):
+            dataset = file.create_dataset(_key(index), data=values)
+            dataset.attrs["path"] = path  # for whoever looks into the file; names may be numbered by Keras
     return content.getvalue()
 
 

@@ -13,9 +13,10 @@ import tensorflow as tf
 
 from automl.data import Dataset
 from automl.errors import MemoryExhaustedError, TrialError
-from automl.models.network import BuiltModel, build
+from automl.models.network import Base, build
 from automl.records import TrialConfig, TrialResult
 from automl.training import metrics
+from automl.training.kept import Kept
 from automl.training.messages import Report, ShowProgress, never_stop
 from automl.training.progress import ProgressClock
 from automl.training.run import TrialRun
@@ -29,6 +30,7 @@ def train(
     report: Report = never_stop,
     progress: ShowProgress | None = None,
     attempt: int = 1,
+    kept: Kept | None = None,
 ) -> TrialResult:
     """Train one trial and return how it ended.
 
@@ -43,13 +45,14 @@ def train(
         report: Called after each epoch; its answer decides whether the trial goes on.
         progress: Called a few times a second.
         attempt: Counts the runs of this trial.
+        kept: What earlier trials of this process left, to be used and added to; it makes no difference to the figures.
 
     Raises:
         TrialInterrupted: `report` answered "interrupt"; nothing but history.csv is written.
         WeightsError: Pretrained weights are not to be had, or do not fit.
     """
     started = time.perf_counter()
-    trial = _Trial(config, dataset, folder, ProgressClock(progress, config.number), attempt)
+    trial = _Trial(config, dataset, folder, ProgressClock(progress, config.number), attempt, kept or Kept())
     try:
         with _translated_memory_errors(config):
             result = trial.run(report)
@@ -60,12 +63,13 @@ def train(
     return result
 
 
-def load_trial(folder: Path, classes: int) -> Any:
+def load_trial(folder: Path, classes: int, kept: Kept | None = None) -> Any:
     """The network of a complete trial, as it is used: uint8 (n, size, size, 3) -> float32 probabilities (n, classes).
 
     Args:
         folder: Holds config.json and weights.h5.
         classes: Number of classes of the study's pictures.
+        kept: As for `train`; it loses the trial's backbone to the network.
 
     Raises:
         TrialError: Its weights were deleted or do not fit.
@@ -75,13 +79,10 @@ def load_trial(folder: Path, classes: int) -> Any:
     if not path.is_file():
         raise TrialError(f"expected a trial's folder, but there is no {path}")
     config = TrialConfig.load(path)
-    built = _build(config, classes)
-    load_weights(folder, built.trained_variables())
-    return built.inference
-
-
-def _build(config: TrialConfig, classes: int) -> BuiltModel:
-    return build(config.model, augment=config.augment, image_size=config.data.image_size, classes=classes, seed=config.seed)
+    base: Base | None = kept.take_base(config) if kept is not None else None
+    network = build(config.model, image_size=config.data.image_size, classes=classes, seed=config.seed, base=base)
+    load_weights(folder, network.trained_variables())
+    return network.inference
 
 
 @dataclass
@@ -93,14 +94,13 @@ class _Trial:
     folder: Path | None
     clock: ProgressClock
     attempt: int
+    kept: Kept
     training: TrialRun | None = None
-    probabilities: Any = None
 
     def run(self, report: Report) -> TrialResult:
         if self.config.deterministic:
             tf.config.experimental.enable_op_determinism()
-        built = _build(self.config, len(self.dataset.classes))
-        self.training = TrialRun(self.config, self.dataset, built, self.folder, report, self.clock)
+        self.training = TrialRun(self.config, self.dataset, self.kept, self.folder, report, self.clock)
         if self.training.train() == "pruned":
             return self.result(
                 outcome="pruned",
@@ -108,12 +108,12 @@ class _Trial:
                 value=self.training.best.value,
                 metrics=_defined(self.training.best_metrics()),
             )
-        self.probabilities = self.training.predict_validation()
-        measured = self.training.measure(self.probabilities)
+        probabilities = self.training.best.probabilities
+        measured = self.training.measure(probabilities)
         return self.result(
             outcome="complete",
             value=measured[self.config.metric],
-            interval=metrics.interval(self.config.metric, self.dataset.validation.labels, self.probabilities),
+            interval=metrics.interval(self.config.metric, self.dataset.validation.labels, probabilities),
             metrics=_defined(measured),
         )
 
@@ -121,13 +121,13 @@ class _Trial:
         """A result with all that is known so far."""
         known: dict[str, Any] = {}
         if self.training is not None:
-            built = self.training.built
+            weights = self.training.weights
             known = {
                 "best_epoch": self.training.best.epoch or None,
                 "epochs": len(self.training.history),
-                "parameters": built.inference.count_params(),
-                "trained_parameters": sum(math.prod(variable.shape) for variable in built.trained_variables()),
-                "model_bytes": sum(math.prod(weight.shape) * np.dtype(weight.dtype).itemsize for weight in built.inference.weights),
+                "parameters": sum(math.prod(weight.shape) for weight in weights),
+                "trained_parameters": sum(math.prod(variable.shape) for variable in self.training.trained_variables),
+                "model_bytes": sum(math.prod(weight.shape) * np.dtype(weight.dtype).itemsize for weight in weights),
             }
         settings = self.config
         return TrialResult(
@@ -144,8 +144,9 @@ class _Trial:
         if self.folder is None:
             return
         if result.outcome == "complete" and self.training is not None:
-            variables = self.training.built.trained_variables()
-            save_complete(self.folder, result, self.dataset.validation, self.probabilities, variables)
+            best = self.training.best
+            weights = list(zip((variable.path for variable in self.training.trained_variables), best.weights, strict=True))
+            save_complete(self.folder, result, self.dataset.validation, best.probabilities, weights)
         else:
             save_incomplete(self.folder, result)
 

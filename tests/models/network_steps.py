@@ -28,22 +28,36 @@ def look_learned(network, name, pictures):
 
 def give_opinion(built):
     """Random weights for a head that begins with zeros, so that what the backbone does matters."""
-    kernel = built.head[-1].kernel
+    kernel = built.dense[-1].kernel
     kernel.assign(np.random.default_rng(0).normal(size=kernel.shape) / kernel.shape[0] ** 0.5)
     return built
 
 
+def enter(built, pictures):
+    """What goes into the part of a network that trains: the output of its frozen part, or the pictures themselves."""
+    if built.depth == "all":
+        return pictures
+    return built.base.frozen(built.depth, built.head[0])(pictures.astype("float32"), training=False).numpy()
+
+
+def answer(built, pictures, *, training):
+    """The probabilities, as they are computed in a trial."""
+    return np.asarray(built.answer(enter(built, pictures), training=training))
+
+
 def take_step(built, pictures, labels):
-    """One step of gradient descent on the training model."""
-    import keras
+    """One step of gradient descent on what trains."""
     import tensorflow as tf
 
-    from automl.training.programs import TrainProgram
+    from automl.records import TrainConfig
+    from automl.training.programs import HotValues, PhaseProgram
 
+    x = enter(built, pictures)
     tf.config.run_functions_eagerly(True)  # one step costs less than its trace
     try:
-        program = TrainProgram(built.training, keras.optimizers.SGD(0.1), label_smoothing=0.0)
-        program.step((pictures, np.asarray(labels)), 0.1)
+        program = PhaseProgram(built, TrainConfig(optimizer="sgd"), x.shape[1:], x.dtype.name)
+        program.reset(program.values(), HotValues(0.0, 0.0, 0.0, (0,) * len(built.dense)), seed=0)
+        program.train(x, np.asarray(labels), np.array([0.1], np.float32), len(labels))
     finally:
         tf.config.run_functions_eagerly(False)
 

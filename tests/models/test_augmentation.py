@@ -1,3 +1,4 @@
+from dataclasses import dataclass
 from itertools import pairwise, product
 
 import numpy as np
@@ -13,42 +14,55 @@ WAYS = ("eager", "function", "data")
 """Image operations behave differently there: called at once, traced for any number of pictures, and inside tf.data."""
 
 
-def make(*, seed=3, **settings):
-    from automl.models.augmentation import build_augmentation
+@dataclass
+class Changes:
+    """A trial's changes to its pictures, epoch after epoch."""
 
-    (layer,) = build_augmentation(AugmentConfig(**settings), seed=seed)
-    return layer
+    strength: float = 0.0
+    flip: str = "none"
+    seed: int = 3
+    epoch: int = 0
+
+    def draws(self, count):
+        from automl.models import augmentation
+
+        self.epoch += 1
+        return augmentation.draw(count, seed=self.seed, epoch=self.epoch)
 
 
-def apply(layer, pictures, way="eager", *, training=True):
-    """The layer's answer for one batch, as an array."""
+make = Changes
+
+
+def apply(changes, pictures, way="eager"):
+    """The pictures as they are in the next epoch."""
     import tensorflow as tf
 
-    def run(batch):
-        return layer(batch, training=training)
+    from automl.models.augmentation import augment
 
+    def run(batch, draws):
+        return augment(batch, draws, changes.strength, changes.flip)
+
+    draws = changes.draws(len(pictures))
     if way == "data":
-        (changed,) = tf.data.Dataset.from_tensor_slices(pictures).batch(len(pictures)).map(run)
+        (changed,) = tf.data.Dataset.from_tensor_slices((pictures, draws)).batch(len(pictures)).map(run)
     elif way == "function":
-        changed = tf.function(run, input_signature=[tf.TensorSpec((None, *pictures.shape[1:]), pictures.dtype)])(pictures)
+        signature = [tf.TensorSpec((None, *pictures.shape[1:]), pictures.dtype), tf.TensorSpec((None, draws.shape[1]), tf.float32)]
+        changed = tf.function(run, input_signature=signature)(pictures, draws)
     else:
-        changed = run(tf.constant(pictures))
+        changed = run(tf.constant(pictures), draws)
     return changed.numpy()
 
 
 @pytest.fixture
 def only(monkeypatch):
     """Replaces the random values: all are 0, and nothing is mirrored, but what is named has one value for all pictures."""
-    import tensorflow as tf
-
     from automl.models import augmentation
 
     def replace(**values):
         known = {**dict.fromkeys(augmentation.DRAWS, 0.0), "mirror_x": 1.0, "mirror_y": 1.0}
         assert values.keys() <= known.keys()
-        monkeypatch.setattr(
-            augmentation, "draw", lambda count, generator: {name: tf.fill([count], value) for name, value in {**known, **values}.items()}
-        )
+        row = np.array(list({**known, **values}.values()), "float32")
+        monkeypatch.setattr(augmentation, "draw", lambda count, seed, epoch: np.tile(row, (count, 1)))
 
     return replace
 
@@ -171,8 +185,20 @@ def test_every_operation_is_tested():
 def test_a_mirrored_picture_is_exact(only, pictures, flip, axes, way):
     only(mirror_x=-0.3, mirror_y=-0.3)
     whole = np.rint(pictures)
-    for strength in (0, 0.5) if axes else (0.5,):
+    for strength in (0, 0.5):
         assert np.array_equal(apply(make(strength=strength, flip=flip), whole, way), np.flip(whole, axes))
+
+
+@pytest.mark.parametrize("flip", ["none", "horizontal", "vertical", "both"])
+def test_bytes_are_mirrored_as_the_strong_changes_mirror_them(pictures, flip):
+    from automl.models.augmentation import mirror
+
+    whole = np.rint(np.tile(pictures, (3, 1, 1, 1))).astype("uint8")
+    before = whole.copy()
+    mirrored = mirror(whole, make().draws(len(whole)), flip)
+    assert mirrored.dtype == np.uint8
+    assert np.array_equal(whole, before)
+    assert np.array_equal(mirrored, apply(make(flip=flip), whole))
 
 
 def test_contrast_comes_before_brightness(only):
@@ -243,12 +269,9 @@ def test_about_half_the_pictures_are_mirrored_each_way(way):
 
 
 def test_values_are_spread_evenly_and_independently():
-    import keras
-
     from automl.models.augmentation import DRAWS, draw
 
-    drawn = draw(4000, keras.random.SeedGenerator(1))
-    values = np.stack([drawn[name] for name in DRAWS])
+    values = draw(4000, seed=1, epoch=1).T
     counts = np.stack([np.histogram(row, bins=10, range=(-1, 1))[0] for row in values])
     assert counts.sum(axis=1).tolist() == [4000] * len(DRAWS)
     assert counts == pytest.approx(400, abs=100)
@@ -263,47 +286,15 @@ def test_a_higher_strength_changes_more(pictures):
     assert 20 < changes[-1] < 70
 
 
-@pytest.mark.parametrize("settings", [{"strength": 1, "flip": "both"}, {"flip": "both"}])
-def test_nothing_happens_outside_training(pictures, settings):
-    layer = make(**settings)
-    before = [variable.numpy() for variable in layer.variables]
-    assert np.array_equal(apply(layer, pictures, training=False), pictures)
-    assert np.array_equal(layer(pictures), pictures)
-    assert all(np.array_equal(old, new) for old, new in zip(before, layer.variables, strict=True))
-
-
-def test_there_is_no_layer_where_nothing_is_changed():
-    from automl.models.augmentation import build_augmentation
-
-    assert build_augmentation(AugmentConfig(), seed=1) == ()
-
-
 def test_bytes_are_changed_like_floats(pictures):
     whole = np.rint(pictures)
     assert np.array_equal(apply(make(strength=1), whole.astype("uint8")), apply(make(strength=1), whole))
-    assert apply(make(strength=1), whole.astype("uint8"), training=False).dtype == np.float32
 
 
 @pytest.mark.parametrize("size", [(8, 8), (9, 9), (20, 32)])
 def test_other_sizes(size):
     picture = np.full((3, *size, 3), 100, "float32")
     assert apply(make(strength=0.5), picture).shape == picture.shape
-
-
-@pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16"])
-def test_half_precision_elsewhere_changes_nothing(pictures, policy):
-    import keras
-    import tensorflow as tf
-
-    expected = apply(make(strength=1, flip="both"), np.rint(pictures))
-    keras.config.set_dtype_policy(policy)
-    try:
-        halved = tf.cast(np.rint(pictures), keras.config.dtype_policy().compute_dtype)
-        changed = make(strength=1, flip="both")(halved, training=True)
-    finally:
-        keras.config.set_dtype_policy("float32")
-    assert changed.dtype == tf.float32
-    assert np.array_equal(changed, expected)
 
 
 def test_without_xla_the_pixels_are_the_same(pictures, monkeypatch):
@@ -316,44 +307,31 @@ def test_without_xla_the_pixels_are_the_same(pictures, monkeypatch):
     assert np.abs(apply(make(strength=1, flip="both"), pictures) - compiled).max() < 0.05
 
 
-# --- in a network that is kept for another trial ---------------------------------------------------------------------
+# --- for blocks of a trial's pictures --------------------------------------------------------------------------------
 
 
-def build_network(strength, *, seed=1):
-    from automl.models import build
-    from automl.records import ModelConfig
+@pytest.mark.parametrize("settings", [{"strength": 0.5, "flip": "both"}, {"flip": "horizontal"}])
+def test_a_picture_is_changed_alike_whatever_it_is_read_with(pictures, settings):
+    from automl.training.changes import Augmenter
 
-    config = ModelConfig(backbone={"name": "cnn", "blocks": 1, "filters": 2})
-    return build(config, augment=AugmentConfig(strength=strength, flip="both"), image_size=SIDE, classes=2, seed=seed).training
-
-
-def test_restoring_a_networks_variables_restores_its_augmentation(pictures):
-    network = build_network(1.0)
-    before = [variable.numpy() for variable in network.variables]
-    first, second = (network(pictures, training=True).numpy() for _ in range(2))
-    assert not np.array_equal(first, second)
-    for variable, value in zip(network.variables, before, strict=True):
-        variable.assign(value)
-    assert np.array_equal(network(pictures, training=True), first)
+    many = np.rint(np.tile(pictures, (9, 1, 1, 1))).astype("uint8")
+    change = Augmenter(AugmentConfig(**settings), seed=1, count=len(many))(epoch=2)
+    places = np.arange(len(many))
+    together = change(many, places)
+    assert np.array_equal(change(many[5:8], places[5:8]), together[5:8])
+    assert np.array_equal(change(many[::-1], places[::-1]), together[::-1])
 
 
-def test_the_strength_is_a_variable_of_the_network(pictures):
-    import tensorflow as tf
+def test_another_strength_needs_no_other_trace(pictures):
+    from automl.training.changes import Augmenter, _compiled
 
-    def run(layer):
-        return tf.function(lambda batch: layer(batch, training=True))
-
-    layer = build_network(0.2).get_layer("augmentation")
-    weak = run(layer)
-    weak(pictures)
-    layer.strength.assign(0.9)
-    strong = build_network(0.9).get_layer("augmentation")
-    run(strong)(pictures)
-    assert np.array_equal(weak(pictures), run(strong)(pictures))
-    layer.strength.assign(0.0)
-    layer.flip = "none"
-    assert np.array_equal(run(layer)(pictures), pictures)
-    assert not layer.strength.trainable
+    whole = np.rint(pictures).astype("uint8")
+    weak, strong = (Augmenter(AugmentConfig(strength=strength), seed=1, count=len(whole))(1) for strength in (0.25, 0.75))
+    first = weak(whole, np.arange(len(whole)))
+    before = _compiled("none", SIDE).experimental_get_tracing_count()
+    second = strong(whole, np.arange(len(whole)))
+    assert _compiled("none", SIDE).experimental_get_tracing_count() == before == 1
+    assert np.abs(second - whole).mean() > 1.5 * np.abs(first - whole).mean()
 
 
 # --- on photographs --------------------------------------------------------------------------------------------------

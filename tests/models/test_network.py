@@ -6,10 +6,10 @@ import textwrap
 import h5py
 import numpy as np
 import pytest
-from network_steps import give_opinion, look_learned, snapshot, take_step
+from network_steps import answer, give_opinion, look_learned, snapshot, take_step
 
 from automl.errors import BuildError, WeightsError
-from automl.records import AugmentConfig, ModelConfig
+from automl.records import ModelConfig
 
 pytestmark = pytest.mark.slow
 
@@ -17,11 +17,11 @@ SIZE = 32
 LABELS = [0, 1, 2, 0, 1]
 
 
-def make(*, augment=None, image_size=SIZE, classes=3, seed=1, **model):
+def make(*, depth=None, image_size=SIZE, classes=3, seed=1, **model):
     from automl.models import build
 
     model.setdefault("backbone", {"name": "cnn", "blocks": 2, "filters": 4})
-    return build(ModelConfig(**model), augment=augment or AugmentConfig(), image_size=image_size, classes=classes, seed=seed)
+    return build(ModelConfig(**model), depth=depth, image_size=image_size, classes=classes, seed=seed)
 
 
 @pytest.fixture(scope="module")
@@ -66,11 +66,10 @@ def test_probabilities(pictures, pooling, units):
 
 
 def test_every_layer_has_a_name_of_its_own():
-    first, second = (make(head={"units": [8], "dropout": 0.3}, augment=AugmentConfig(strength=1, flip="both")) for _ in range(2))
+    first, second = (make(head={"units": [8], "dropout": 0.3}) for _ in range(2))
     names = [layer.name for layer in first.inference.layers]
     assert names == ["pixels", "preprocessing", "backbone", "pooling", "dropout_1", "dense_1", "dropout_2", "probabilities"]
-    for form in ("inference", "training", "backbone"):
-        one, other = getattr(first, form), getattr(second, form)
+    for one, other in ((first.inference, second.inference), (first.base.backbone, second.base.backbone)):
         assert [layer.name for layer in one.layers] == [layer.name for layer in other.layers]
         assert one.name == other.name
 
@@ -95,34 +94,32 @@ def test_the_same_arguments_give_the_same_network_whatever_was_built_before(pict
 def test_each_depth_trains_its_stages_and_nothing_before(weights, pictures, unfreeze, first, variables):
     built = make_pretrained(weights, unfreeze=unfreeze)
     assert len(built.trained_variables()) == variables
-    built.unfreeze()
-    before = [snapshot(layer.weights) for layer in built.backbone.layers]
+    before = [snapshot(layer.weights) for layer in built.base.backbone.layers]
     take_step(built, pictures, LABELS)
-    names = [layer.name for layer in built.backbone.layers if layer.weights]
+    names = [layer.name for layer in built.base.backbone.layers if layer.weights]
     expected = set(names[names.index(first) :]) if first else set()
-    assert changed_layers(built.backbone, before) == expected
+    assert changed_layers(built.base.backbone, before) == expected
 
 
 def test_a_frozen_backbone_stays_while_the_head_learns(weights, pictures):
-    built = make_pretrained(weights, unfreeze=2)
-    before, head = snapshot(built.backbone.weights), snapshot(built.head[-1].weights)
+    built = make_pretrained(weights, unfreeze=2, depth=0)
+    before, head = snapshot(built.base.backbone.weights), snapshot(built.dense[-1].weights)
     take_step(built, pictures, LABELS)
-    assert all(np.array_equal(now, then) for now, then in zip(snapshot(built.backbone.weights), before, strict=True))
-    assert not np.array_equal(built.head[-1].kernel.numpy(), head[0])
+    assert all(np.array_equal(now, then) for now, then in zip(snapshot(built.base.backbone.weights), before, strict=True))
+    assert not np.array_equal(built.dense[-1].kernel.numpy(), head[0])
 
 
 def moving(built):
     import keras
 
-    norms = [layer for layer in built.backbone.layers if isinstance(layer, keras.layers.BatchNormalization)]
+    norms = [layer for layer in built.base.backbone.layers if isinstance(layer, keras.layers.BatchNormalization)]
     return snapshot([layer.moving_mean for layer in norms])
 
 
 @pytest.mark.parametrize("unfreeze", [1, "all"])
 def test_inference_mode_holds_for_unfrozen_layers_too(weights, pictures, unfreeze):
     built = make_pretrained(weights, unfreeze=unfreeze)
-    built.unfreeze()
-    assert np.array_equal(built.training(pictures, training=True), built.inference(pictures, training=False))
+    assert np.allclose(answer(built, pictures, training=True), built.inference(pictures, training=False), atol=1e-6)
     before = moving(built)
     take_step(built, pictures, LABELS)
     assert all(np.array_equal(now, then) for now, then in zip(moving(built), before, strict=True))
@@ -131,7 +128,6 @@ def test_inference_mode_holds_for_unfrozen_layers_too(weights, pictures, unfreez
 def test_training_mode_moves_the_statistics_of_the_unfrozen_stages_only(weights, pictures):
     built = make_pretrained(weights, unfreeze=1, batch_normalization="training")
     assert len(built.trained_variables()) == 2 + 4 * 5
-    built.unfreeze()
     before = moving(built)
     take_step(built, pictures, LABELS)
     moved = [not np.array_equal(now, then) for now, then in zip(moving(built), before, strict=True)]
@@ -142,15 +138,37 @@ def test_without_pretrained_weights_everything_trains(pictures):
     built = make(backbone="MobileNet", weights="none", unfreeze=0, batch_normalization="inference")
     assert (built.is_whole, built.depth, built.normalizes) == (True, "all", True)
     assert len(built.trained_variables()) == len(built.inference.weights)
-    before = [snapshot(layer.weights) for layer in built.backbone.layers]
+    before = [snapshot(layer.weights) for layer in built.base.backbone.layers]
     take_step(built, pictures, LABELS)
-    assert changed_layers(built.backbone, before) == {layer.name for layer in built.backbone.layers if layer.weights}
+    assert changed_layers(built.base.backbone, before) == {layer.name for layer in built.base.backbone.layers if layer.weights}
 
 
-def test_augmentation_is_in_the_training_form_alone(pictures):
-    built = make(augment=AugmentConfig(strength=1, flip="both"))
-    assert np.array_equal(built.training(pictures, training=False), built.inference(pictures, training=False))
-    assert not any(layer.name.startswith("augment") for layer in built.inference.layers)
+@pytest.mark.parametrize("unfreeze", [0, 1, 3, "all"])
+@pytest.mark.parametrize("pooling", ["avg", "max", "flatten"])
+def test_what_is_frozen_and_what_trains_are_the_whole_network(weights, pictures, unfreeze, pooling):
+    built = make_pretrained(weights, unfreeze=unfreeze, pooling=pooling, head={"units": [4]})
+    assert np.allclose(answer(built, pictures, training=False), built.inference(pictures, training=False), atol=1e-6)
+
+
+def test_a_base_that_is_used_again_begins_as_it_was(weights, pictures):
+    first = make_pretrained(weights, unfreeze=2)
+    expected = first.inference.predict_on_batch(pictures)
+    take_step(first, pictures, LABELS)
+    first.base.restore()
+    from automl.models import build
+
+    config = ModelConfig(backbone={"name": "MobileNet", "alpha": 0.25}, weights=weights, unfreeze=1)
+    second = give_opinion(build(config, image_size=SIZE, classes=3, seed=1, base=first.base))
+    assert np.array_equal(second.inference.predict_on_batch(pictures), expected)
+
+
+@pytest.mark.parametrize("model", [{}, {"backbone": {"name": "MobileNet", "alpha": 0.25}, "weights": "none"}])
+def test_initial_values_are_those_of_a_network_built_anew(model):
+    built, other = make(seed=1, head={"units": [4]}, **model), make(seed=2, head={"units": [4]}, **model)
+    config = ModelConfig(**({"backbone": {"name": "cnn", "blocks": 2, "filters": 4}, "head": {"units": [4]}} | model))
+    found = built.initial_values(config, seed=2, image_size=SIZE)
+    assert all(np.array_equal(value, variable) for value, variable in zip(found, snapshot(other.trained_variables()), strict=True))
+    assert not np.array_equal(found[0], snapshot(built.trained_variables())[0])
 
 
 def test_a_saved_network_loads_in_safe_mode_without_automl(weights, pictures, tmp_path):

@@ -4,9 +4,7 @@ from automl.training.schedule import learning_rate_at
 
 
 def rates_of(schedule, *, steps=10, warmup_steps=0, shown=None):
-    return [
-        learning_rate_at(step, steps=steps, warmup_steps=warmup_steps, peak=0.1, schedule=schedule) for step in range(shown or steps)
-    ]
+    return [learning_rate_at(step, steps=steps, warmup_steps=warmup_steps, peak=0.1, schedule=schedule) for step in range(shown or steps)]
 
 
 def test_constant_stays():

@@ -28,7 +28,8 @@ RESULT_OF_3 = TrialResult(number=3, outcome="complete", value=0.5)
 
 
 def save(folder, colours, variables):
-    save_complete(folder, RESULT_OF_3, colours.validation, np.full((45, 3), 1 / 3, np.float32), variables)
+    weights = [(variable.path, variable.numpy()) for variable in variables]
+    save_complete(folder, RESULT_OF_3, colours.validation, np.full((45, 3), 1 / 3, np.float32), weights)
 
 
 def test_what_was_trained_comes_back(tmp_path, colours):

@@ -7,7 +7,7 @@ import pytest
 
 from automl.errors import TrialError, WeightsError
 from automl.records import METRICS, TrialResult
-from automl.training import TrialInterrupted, load_trial, train
+from automl.training import Kept, TrialInterrupted, load_trial, train
 
 pytestmark = pytest.mark.slow
 
@@ -117,7 +117,7 @@ def test_what_it_says(learned):
         assert set(epoch.metrics) == {"loss", "accuracy", *METRICS}
         assert epoch.metrics["val_top5_accuracy"] is None
         assert epoch.pictures_per_second > 0
-    assert {(progress.step, progress.steps) for progress in listener.progress} <= {(1, 3), (2, 3), (3, 3)}
+    assert {(progress.step, progress.steps) for progress in listener.progress} == {(3, 3)}, "all steps in one call"
     assert sum(progress.step == 3 for progress in listener.progress) == 4
 
 
@@ -165,19 +165,10 @@ def test_every_optimizer_trains(colours, configure, optimizer):
     assert listener.epochs[-1].metrics["loss"] < listener.epochs[0].metrics["loss"]
 
 
-def test_the_step_is_traced_once_although_the_last_batch_is_smaller(colours, configure, monkeypatch):
-    from automl.training import run as running
-
-    programs = []
-
-    class Watched(running.TrainProgram):
-        def __init__(self, *arguments, **settings):
-            super().__init__(*arguments, **settings)
-            programs.append(self)
-
-    monkeypatch.setattr(running, "TrainProgram", Watched)
-    run(configure(), colours)
-    assert [program.traces for program in programs] == [1]
+def test_the_steps_are_traced_once_although_the_last_batch_is_smaller(colours, configure):
+    kept = Kept()
+    train(configure(), colours, kept=kept)
+    assert kept.traces == 2, "once for the steps, once for the predictions"
 
 
 def test_head_then_fine_tuning(large_colours, configure, pretrained, tmp_path):
@@ -201,12 +192,12 @@ def test_each_phase_begins_with_its_own_warm_up(large_colours, configure, pretra
 
     rates = []
 
-    class Watched(running.TrainProgram):
-        def step(self, batch, learning_rate):
-            rates.append(learning_rate)
-            return super().step(batch, learning_rate)
+    class Watched(running.PhaseProgram):
+        def train(self, x, labels, step_rates, batch_size):
+            rates.extend(step_rates)
+            return super().train(x, labels, step_rates, batch_size)
 
-    monkeypatch.setattr(running, "TrainProgram", Watched)
+    monkeypatch.setattr("automl.training.kept.PhaseProgram", Watched)
     settings = {"train__epochs": 4, "train__warmup_epochs": 1, "train__schedule": "cosine"}
     run(configure(model={**pretrained, "unfreeze": 1}, data__image_size=32, **settings), large_colours)
     head, fine_tuning = np.split(np.array(rates), 2)
@@ -225,33 +216,35 @@ def test_a_frozen_trial_stores_its_head_alone(large_colours, configure, pretrain
         assert sum(file[key].size for key in file) == result.trained_parameters
 
 
-def test_early_stopping_of_the_head_starts_fine_tuning_from_its_best_weights(large_colours, configure, pretrained, monkeypatch):
+def test_early_stopping_of_the_head_starts_fine_tuning_from_its_best_weights(large_colours, configure, pretrained, monkeypatch, tmp_path):
     from automl.training import run as running
 
     values = iter([0.5, 0.9, 0.4, 0.3, 0.2, 0.6, 0.5, 0.5])
     monkeypatch.setattr(running.TrialRun, "_monitored", lambda self, validated: next(values))
-    restored, heads = [], []
-    restore = running.TrialRun._restore_best
-    monkeypatch.setattr(
-        running.TrialRun, "_restore_best", lambda self: (restore(self), restored.append(self.built.head[-1].bias.numpy()))[0]
-    )
-    listener = Listener()
-    seen = []
+    begun, heads = [], []
 
-    def note(epoch):
-        heads.append(seen[0].built.head[-1].bias.numpy())
-        return listener.report(epoch)
+    class Watched(running.PhaseProgram):
+        def reset(self, values, hot, *, seed):
+            begun.append(values[-1])
+            super().reset(values, hot, seed=seed)
 
-    initialize = running.TrialRun.__post_init__
-    monkeypatch.setattr(running.TrialRun, "__post_init__", lambda self: (initialize(self), seen.append(self))[0])
+        def predict(self, chunks):
+            heads.append(self.values()[-1])
+            return super().predict(chunks)
+
+    monkeypatch.setattr("automl.training.kept.PhaseProgram", Watched)
     settings = {"train__epochs": 20, "train__early_stopping": 2, "train__batch_size": 90}
     config = configure(model={**pretrained, "unfreeze": 1}, data__image_size=32, **settings)
-    result = train(config, large_colours, None, note)
+    config.save(tmp_path / "config.json")
+    result, listener = run(config, large_colours, tmp_path)
     phases = [epoch.phase for epoch in listener.epochs]
     assert phases == ["head"] * 4 + ["fine_tune"] * 4, "fine-tuning is measured against its own best, 0.6"
-    assert np.array_equal(restored[1], heads[1])
-    assert np.array_equal(restored[2], heads[1]), "the head's best epoch stays the best of the trial"
+    assert np.array_equal(begun[1], heads[1])
     assert result.best_epoch == 2
+    with np.load(tmp_path / "validation.npz") as stored:
+        images, _ = large_colours.validation.batch(np.arange(45))
+        found = load_trial(tmp_path, 3).predict(images, verbose=0)
+        assert np.abs(found - stored["probabilities"]).max() < 1e-5, "the head's best epoch stays the best of the trial"
 
 
 def test_pruning(colours, configure, tmp_path):
@@ -280,14 +273,14 @@ def assert_failed(result, folder, message):
 def test_divergence_stops_at_once(colours, configure, tmp_path, monkeypatch, loss):
     from automl.training import run as running
 
-    class Diverging(running.TrainProgram):
-        steps = 0
+    class Diverging(running.PhaseProgram):
+        epochs = 0
 
-        def step(self, batch, learning_rate):
-            self.steps += 1
-            return (loss if self.steps == 5 else 1.0), 0
+        def train(self, x, labels, rates, batch_size):
+            self.epochs += 1
+            return np.array([1.0, loss if self.epochs == 2 else 1.0, 1.0]), 0
 
-    monkeypatch.setattr(running, "TrainProgram", Diverging)
+    monkeypatch.setattr("automl.training.kept.PhaseProgram", Diverging)
     result, listener = run(configure(train__epochs=5), colours, tmp_path)
     assert_failed(
         result, tmp_path, f"the loss became {'NaN' if math.isnan(loss) else 'infinite'} in epoch 2, step 2; lower the learning rate"
@@ -308,10 +301,10 @@ def test_exhausted_memory_is_a_failure_of_the_config(colours, configure, tmp_pat
 
     from automl.training import run as running
 
-    def exhaust(self, batch, learning_rate):
+    def exhaust(*_):
         raise tf.errors.ResourceExhaustedError(None, None, "OOM when allocating tensor\nhint") if error == "tensorflow" else error
 
-    monkeypatch.setattr(running.TrainProgram, "step", exhaust)
+    monkeypatch.setattr(running.PhaseProgram, "train", exhaust)
     result, _ = run(configure(), colours, tmp_path)
     assert_failed(result, tmp_path, "lower train.batch_size")
     assert result.reason.startswith("out of memory with train.batch_size 32 at 8 px")
