@@ -2,6 +2,7 @@
 
 import functools
 import os
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -54,9 +55,25 @@ def finish_study(job: FinishJob, channel: Channel) -> Finished:
 HANDLERS: dict[str, Handler] = {"train": train_trial, "prepare": fetch_weights, "finish": finish_study}
 
 
+def import_keras() -> None:
+    """Import all that a trial needs, so that the first one trains at once.
+
+    Keras tries to import scikit-learn for wrappers that nothing here uses, which would take half a second.
+    """
+    hidden = "sklearn" not in sys.modules
+    if hidden:
+        sys.modules["sklearn"] = None  # type: ignore[assignment]
+    import keras  # noqa: F401
+
+    if hidden:
+        del sys.modules["sklearn"]
+    kept()
+
+
 def main() -> None:
     """Connect first, so that a driver that ends during the import ends this process too; then import, then serve."""
     channel = connect()
+    import_keras()
     from automl.training.threads import use_threads
 
     use_threads(int(os.environ.get("AUTOML_THREADS", "0")))

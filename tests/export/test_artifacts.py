@@ -124,3 +124,20 @@ def test_damaged_details_are_ignored(tmp_path):
 
 def test_no_pictures_no_predictions():
     assert Predictor(("ants", "bees"), 8, "stretch", Model().predict_on_batch).predict([]).shape == (0, 2)
+
+
+@pytest.mark.slow
+def test_a_keras_file_with_a_class_of_ones_own_does_not_count(tmp_path):
+    import keras
+
+    from automl.export.keras_format import KerasExporter
+
+    @keras.saving.register_keras_serializable(package="mine")
+    class Doubled(keras.layers.Layer):
+        def call(self, inputs):
+            return 2 * inputs
+
+    pixels = keras.Input((8, 8, 3), dtype="uint8")
+    keras.Model(pixels, keras.layers.Flatten()(Doubled()(keras.layers.Rescaling(1.0)(pixels)))).save(tmp_path / "model.keras")
+    with pytest.raises(ExportError, match="expected a file that plain Keras loads, but it names classes of "):
+        KerasExporter().predict(tmp_path / "model.keras", IMAGES)
