@@ -83,19 +83,50 @@ class Base:
         chosen = {id(layer) for stage in self.stages[:depth] for layer in stage.layers}
         return [layer for layer in self.backbone.layers if id(layer) in chosen]
 
-    def frozen(self, depth: int, pooling: Any) -> Any:
-        """What stays frozen at a depth, as a model: pixels (n, size, size, 3), float32 from 0 to 255 -> (n, width), float32.
+    def frozen(self, depth: int, pooling: Any) -> "FrozenPart":
+        """What stays frozen at a depth.
 
         Args:
             depth: 0, or less than the number of stages.
-            pooling: The layer that makes a vector of the last feature map; applied at depth 0 only. What crosses any other
-                boundary is flattened, and where two tensors cross it, joined.
+            pooling: The layer that makes a vector of the last feature map; applied at depth 0 only.
         """
-        pixels = keras.Input(self.backbone.input_shape[1:], dtype="float32", name="float_pixels")
-        crossing = keras.Model(self.backbone.input, self.boundary(depth))(self.preprocessing(pixels), training=False)
+        return FrozenPart(self.preprocessing, keras.Model(self.backbone.input, self.boundary(depth)), pooling if depth == 0 else None)
+
+
+@dataclass(frozen=True, eq=False)
+class FrozenPart:
+    """The part of a network before the boundary, in inference mode.
+
+    Attributes:
+        model: Preprocessed pixels -> the tensors that cross the boundary.
+        pooling: Applied to the only one; None where they are flattened and, if they are two, joined.
+    """
+
+    preprocessing: Any
+    model: Any
+    pooling: Any
+
+    def __call__(self, pixels: Any) -> Any:
+        """Pixels (n, size, size, 3), float32 from 0 to 255 -> (n, width), float32."""
+        crossing = self.model(self.preprocessing(pixels), training=False)
         tensors = crossing if isinstance(crossing, list | tuple) else [crossing]
-        flat = [pooling(tensors[0])] if depth == 0 else [keras.layers.Reshape((-1,))(tensor) for tensor in tensors]
-        return keras.Model(pixels, flat[0] if len(flat) == 1 else keras.layers.Concatenate()(flat), name="frozen")
+        if self.pooling is not None:
+            return self.pooling(tensors[0])
+        flat = [keras.ops.reshape(tensor, (-1, math.prod(tensor.shape[1:]))) for tensor in tensors]
+        return flat[0] if len(flat) == 1 else keras.ops.concatenate(flat, axis=-1)
+
+    @property
+    def picture_shape(self) -> tuple[int, int, int]:
+        """(size, size, 3)."""
+        return tuple(self.model.input_shape[1:])
+
+    @property
+    def width(self) -> int:
+        """Numbers a picture."""
+        shapes = [tensor.shape for tensor in self.model.outputs]
+        if self.pooling is not None:
+            return int(self.pooling.compute_output_shape(shapes[0])[-1])
+        return sum(math.prod(shape[1:]) for shape in shapes)
 
 
 @dataclass(frozen=True, eq=False)

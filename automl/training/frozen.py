@@ -18,6 +18,7 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from automl.data import Pictures
+from automl.models.network import FrozenPart
 
 BLOCK = 32
 """Pictures that one thread changes and passes on at a time; a shorter block is filled up, so that one shape is compiled."""
@@ -33,19 +34,20 @@ class FrozenPass:
     """Computes features.
 
     Args:
-        model: float32 pixels (n, size, size, 3) from 0 to 255 -> (n, width); its weights are taken as they are now.
+        part: What is computed; its weights are taken as they are now.
 
     Attributes:
         width: Numbers a picture.
-        weights: A digest of the model's weights.
+        weights: A digest of the part's weights.
+        engine: What computes: litert or tensorflow.
         pictures: How many have passed so far.
     """
 
-    def __init__(self, model: Any) -> None:
-        self.width = int(model.output_shape[-1])
-        self.weights = digest(model.weights)
+    def __init__(self, part: FrozenPart) -> None:
+        self.width = part.width
+        self.weights = digest(part.model.weights)
         self.pictures = 0
-        self._runs, self.engine = _compile(model)
+        self._runs, self.engine = _compile(part)
         self._idle: queue.SimpleQueue[Run] = queue.SimpleQueue()
         for run in self._runs:
             self._idle.put(run)
@@ -102,18 +104,17 @@ def count_threads() -> int:
     return chosen or (len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
 
 
-def _compile(model: Any) -> tuple[list[Run], str]:
+def _compile(part: FrozenPart) -> tuple[list[Run], str]:
     """What computes one block, once for each thread that may do so at a time, and the name of the engine."""
-    content = None if tf.config.get_visible_devices("GPU") else _convert(model)
+    content = None if tf.config.get_visible_devices("GPU") else _convert(part)
     if content is None:
-        function = tf.function(lambda pixels: model(pixels, training=False))
+        function = tf.function(part, autograph=False)
         return [lambda pixels: np.asarray(function(pixels))], "tensorflow"
     return [_interpreter(content) for _ in range(count_threads())], "litert"
 
 
-def _convert(model: Any) -> bytes | None:
-    signature = tf.TensorSpec((INTERPRETED, *model.input_shape[1:]), tf.float32)
-    function = tf.function(lambda pixels: model(pixels, training=False), input_signature=[signature])
+def _convert(part: FrozenPart) -> bytes | None:
+    function = tf.function(part, input_signature=[tf.TensorSpec((INTERPRETED, *part.picture_shape), tf.float32)], autograph=False)
     try:
         converter = tf.lite.TFLiteConverter.from_concrete_functions([function.get_concrete_function()])
         return bytes(converter.convert())

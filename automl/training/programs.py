@@ -4,6 +4,7 @@ A program outlives its trial. What differs between the trials that share it, the
 variables or is given with each call; everything else is what it was made of.
 """
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -55,15 +56,18 @@ class PhaseProgram:
         self.network = network
         self.variables = network.trained_variables()
         self._trainable = [variable for variable in self.variables if variable.trainable]
+        self._sizes = [math.prod(variable.shape) for variable in self._trainable]
         self._optimizer = build_optimizer(config)
+        # The optimizer sees one long vector: its twenty operations a variable would be most of the trace.
+        self._vector = keras.Variable(np.zeros(sum(self._sizes), np.float32), dtype="float32", name="trained")
         # Before the trace, which otherwise happens twice.
-        self._optimizer.build(self._trainable)
+        self._optimizer.build([self._vector])
         self._fresh = [np.array(variable.numpy()) for variable in self._optimizer.variables]
         inputs, label, number = tf.TensorSpec((None, *shape), kind), tf.TensorSpec((None,), tf.int64), tf.TensorSpec((), tf.float32)
         several = [tf.TensorSpec((None,), tf.float32), tf.TensorSpec((), tf.int32), number, number, tf.TensorSpec((None,), tf.int32)]
         self._kind = kind
-        self._train = tf.function(self._steps, input_signature=[inputs, label, *several])
-        self._predict = tf.function(lambda x: network.answer(x, training=False), input_signature=[inputs])
+        self._train = tf.function(self._steps, input_signature=[inputs, label, *several], autograph=False)
+        self._predict = tf.function(lambda x: network.answer(x, training=False), input_signature=[inputs], autograph=False)
         self._hot = HotValues(0.0, 0.0, 0.0, ())
 
     @property
@@ -79,7 +83,9 @@ class PhaseProgram:
             hot: The trial's hot fields.
             seed: The trial's.
         """
-        self.assign(values)
+        for variable, value in zip(self.variables, values, strict=True):
+            variable.assign(value)
+        self._vector.assign(np.concatenate([variable.numpy().ravel() for variable in self._trainable]))
         for variable, value in zip(self._optimizer.variables, self._fresh, strict=True):
             variable.assign(value)
         # After the optimizer's variables, of which it is one.
@@ -87,11 +93,6 @@ class PhaseProgram:
         if self.network.normalizes:
             self.network.reset_generators(seed)
         self._hot = hot
-
-    def assign(self, values: Sequence[NDArray[Any]]) -> None:
-        """Give the trained variables other values."""
-        for variable, value in zip(self.variables, values, strict=True):
-            variable.assign(value)
 
     def values(self) -> list[NDArray[Any]]:
         """The values of the trained variables now."""
@@ -124,13 +125,14 @@ class PhaseProgram:
 
     def _steps(self, x: Any, labels: Any, rates: Any, batch_size: Any, dropout: Any, smoothing: Any, seeds: Any) -> tuple[Any, Any]:
         count = tf.shape(rates)[0]
-        losses = tf.TensorArray(tf.float32, size=count)
-        hits = tf.constant(0, tf.int64)
-        for step in tf.range(count):
+
+        def one(step: Any, losses: Any, hits: Any) -> tuple[Any, Any, Any]:
             begin, end = step * batch_size, (step + 1) * batch_size
             loss, right = self._step(x[begin:end], labels[begin:end], rates[step], dropout, smoothing, seeds)
-            losses = losses.write(step, loss)
-            hits += right
+            return step + 1, losses.write(step, loss), hits + right
+
+        start = (tf.constant(0), tf.TensorArray(tf.float32, size=count), tf.constant(0, tf.int64))
+        _, losses, hits = tf.while_loop(lambda step, *_: step < count, one, start, parallel_iterations=1)
         return losses.stack(), hits
 
     def _step(self, x: Any, labels: Any, rate: Any, dropout: Any, smoothing: Any, seeds: Any) -> tuple[Any, Any]:
@@ -143,9 +145,12 @@ class PhaseProgram:
         with tf.GradientTape() as tape:
             probabilities = self.network.answer(x, training=True, dropout=drop)
             loss = tf.add_n([_cross_entropy(labels, probabilities, smoothing), *self.network.regularization()])
-        gradients = tape.gradient(loss, self._trainable)
+        values = [variable.value for variable in self._trainable]
+        gradients = tape.gradient(loss, values, unconnected_gradients=tf.UnconnectedGradients.ZERO)
         self._optimizer.learning_rate.assign(rate)
-        self._optimizer.apply(gradients, self._trainable)
+        self._optimizer.apply([tf.concat([tf.reshape(gradient, (-1,)) for gradient in gradients], axis=0)], [self._vector])
+        for variable, part in zip(self._trainable, tf.split(tf.convert_to_tensor(self._vector), self._sizes), strict=True):
+            variable.assign(tf.reshape(part, variable.shape))
         return loss, tf.reduce_sum(tf.cast(tf.argmax(probabilities, axis=-1) == labels, tf.int64))
 
 

@@ -37,7 +37,7 @@ def enter(built, pictures):
     """What goes into the part of a network that trains: the output of its frozen part, or the pictures themselves."""
     if built.depth == "all":
         return pictures
-    return built.base.frozen(built.depth, built.head[0])(pictures.astype("float32"), training=False).numpy()
+    return np.asarray(built.base.frozen(built.depth, built.head[0])(pictures.astype("float32")))
 
 
 def answer(built, pictures, *, training):

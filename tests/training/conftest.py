@@ -1,6 +1,7 @@
 """Small pictures whose class is their brightest colour, and configs that learn it in seconds."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -61,3 +62,28 @@ def colours() -> Dataset:
 @pytest.fixture(scope="session")
 def configure() -> Callable[..., TrialConfig]:
     return make_config
+
+
+@pytest.fixture(scope="session")
+def pretrained(tmp_path_factory: pytest.TempPathFactory) -> dict[str, object]:
+    """Model settings of a MobileNet whose random weights stand in for pretrained ones."""
+    import keras
+
+    path = tmp_path_factory.mktemp("weights") / "mobilenet.weights.h5"
+    keras.utils.set_random_seed(0)
+    network = keras.applications.MobileNet(alpha=0.05, include_top=False, weights=None, input_shape=(32, 32, 3))
+    for layer in network.layers:
+        if isinstance(layer, keras.layers.BatchNormalization):
+            layer.moving_variance.assign(np.full(layer.moving_variance.shape, 0.05))
+    network.save_weights(path)
+    return {"backbone": {"name": "MobileNet", "alpha": 0.05}, "weights": str(path)}
+
+
+@pytest.fixture(scope="session")
+def large_colours(colours: Dataset) -> Dataset:
+    """The colours at the smallest size that MobileNet takes."""
+
+    def enlarge(pictures: Pictures) -> Pictures:
+        return replace(pictures, images=pictures.images.repeat(4, axis=1).repeat(4, axis=2))
+
+    return replace(colours, image_size=32, train=enlarge(colours.train), validation=enlarge(colours.validation))

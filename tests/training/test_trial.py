@@ -56,31 +56,6 @@ def learned(colours, configure, tmp_path_factory):
     return config, folder, result, listener
 
 
-@pytest.fixture(scope="module")
-def pretrained(tmp_path_factory):
-    """Model settings of a MobileNet whose random weights stand in for pretrained ones."""
-    import keras
-
-    path = tmp_path_factory.mktemp("weights") / "mobilenet.weights.h5"
-    keras.utils.set_random_seed(0)
-    network = keras.applications.MobileNet(alpha=0.05, include_top=False, weights=None, input_shape=(32, 32, 3))
-    for layer in network.layers:
-        if isinstance(layer, keras.layers.BatchNormalization):
-            layer.moving_variance.assign(np.full(layer.moving_variance.shape, 0.05))
-    network.save_weights(path)
-    return {"backbone": {"name": "MobileNet", "alpha": 0.05}, "weights": str(path)}
-
-
-@pytest.fixture(scope="module")
-def large_colours(colours):
-    """The colours at the smallest size that MobileNet takes."""
-
-    def enlarge(pictures):
-        return replace(pictures, images=pictures.images.repeat(4, axis=1).repeat(4, axis=2))
-
-    return replace(colours, image_size=32, train=enlarge(colours.train), validation=enlarge(colours.validation))
-
-
 def test_it_learns(learned):
     _, _, result, _ = learned
     assert result.outcome == "complete"
