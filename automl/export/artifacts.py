@@ -15,6 +15,7 @@ from automl.export.keras_format import KerasExporter
 from automl.export.litert import LitertExporter
 from automl.export.onnx_format import OnnxExporter
 from automl.export.saved_model import SavedModelExporter
+from automl.results.evaluation import predict
 
 EXPORTERS: dict[str, Exporter] = {e.name: e for e in (KerasExporter(), SavedModelExporter(), OnnxExporter(), LitertExporter())}
 TOLERANCE = 1e-3
@@ -55,7 +56,7 @@ def write_artifacts(model: Any, classes: Sequence[str], samples: Images, formats
     """
     exporters = choose(formats)
     out.mkdir(parents=True, exist_ok=True)
-    expected = np.asarray(model.predict_on_batch(samples), dtype=np.float32)
+    expected = predict(model, samples)
     differences = {}
     with tempfile.TemporaryDirectory(dir=out, prefix=".writing-") as temporary:
         for exporter in exporters:

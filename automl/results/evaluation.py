@@ -31,10 +31,17 @@ class Evaluation:
 
 def predict_pictures(model: Any, pictures: Pictures) -> npt.NDArray[np.float32]:
     """Probabilities of all pictures, float32, shape (pictures, classes), batch by batch from the store."""
+    starts = range(0, len(pictures), BATCH)
+    return np.concatenate([predict(model, pictures.batch(np.arange(start, min(start + BATCH, len(pictures))))[0]) for start in starts])
+
+
+def predict(model: Any, images: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
+    """Probabilities of a few pictures, at least one; in batches of one size, so that Keras traces the model once."""
     parts = []
-    for start in range(0, len(pictures), BATCH):
-        images, _ = pictures.batch(np.arange(start, min(start + BATCH, len(pictures))))
-        parts.append(np.asarray(model.predict_on_batch(images), dtype=np.float32))
+    for start in range(0, len(images), BATCH):
+        batch = images[start : start + BATCH]
+        filled = np.resize(np.arange(len(batch)), BATCH)
+        parts.append(np.asarray(model.predict_on_batch(batch[filled]), dtype=np.float32)[: len(batch)])
     return np.concatenate(parts)
 
 

@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
 from itertools import islice
 
 import psutil
@@ -31,28 +30,12 @@ from automl.searches.ledger import Ledger, OpenTrial
 from automl.searches.memory import MemoryWatch
 from automl.searches.outcome import Ending
 from automl.searches.owner import Owner
+from automl.searches.stopping import StopSwitch
 
 MAX_WORKER_DEATHS = 3
 ALIKE_AT_FIRST = 3
 ALIKE_WINDOW = 20
 POLL_SECONDS = 0.5
-
-
-@dataclass
-class StopSwitch:
-    """Set from outside, by Ctrl-C or `automl stop`, to end a search cleanly.
-
-    Attributes:
-        reason: Why the search is to end; None while it is not.
-        is_watched: Whether somebody looks at it. Before that there are no trials to end cleanly, and a signal ends all at once.
-    """
-
-    reason: str | None = None
-    is_watched: bool = False
-
-    def set(self, reason: str) -> None:
-        """Ask for the end; the first reason is kept."""
-        self.reason = self.reason or reason
 
 
 class Driver:
