@@ -3,6 +3,8 @@ PYTHON ?= python3
 VENV ?= .venv
 EXTRAS ?= dev,export
 PYTEST_ARGS ?=
+# What `make bench` needs beyond that.
+BENCH_EXTRAS := dev,export,tuner,trackers
 # Tests that run at the same time.
 PROCESSES ?= 2
 
@@ -16,7 +18,7 @@ remove_environment = if [ -e $(VENV)/pyvenv.cfg ]; then rm -rf $(VENV); fi
 DEVELOPED := $(call stamp,$(EXTRAS))
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint gpu-check clean
+.PHONY: help demo test lint bench gpu-check clean
 
 help:  ## list the targets
 	@echo "make TARGET [PYTHON=python3.12] [VENV=.venv] [EXTRAS=dev,export,samplers]"
@@ -31,6 +33,13 @@ test: $(DEVELOPED)  ## the fast tests, then the slow ones; AUTOML_TEST_DATA=FOLD
 
 lint: $(DEVELOPED)  ## ruff, mypy and the rules about which room imports which
 	@status=0; for check in "ruff check ." mypy lint-imports; do echo "== $$check"; $(BIN)/$$check || status=1; done; exit $$status
+
+bench: $(call stamp,$(BENCH_EXTRAS))  ## measure, an hour and more: DATA=FOLDER of sets, PEERS=FOLDER of the other tools' scripts
+	@for set in hymenoptera cats_dogs; do [ -d "$(DATA)/$$set/train" ] || { echo "DATA: expected a folder with $$set/train, but got '$(DATA)'." >&2; exit 2; }; done
+	@run() { echo "== $$1"; $(BIN)/python benchmarks/$$1.py "$${@:2}" | tail -n 1 | tee -a benchmarks/results.jsonl; }; set -eo pipefail; \
+	run augmentation; run head_trial; run memory --plot docs/images/memory.svg; run driver; \
+	run peers --data "$(DATA)" --peers "$(PEERS)" --alone; run floor --data "$(DATA)/hymenoptera"
+	@$(BIN)/python benchmarks/table.py
 
 gpu-check:  ## the tests that need a GPU, where there is one
 	@count=$$(nvidia-smi -L 2>/dev/null | grep -c '^GPU '); \

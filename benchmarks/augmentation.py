@@ -9,11 +9,9 @@ forward pass of MobileNet 0.25 with random weights. No pictures and no weights a
 import argparse
 import json
 import os
-import platform
 import sys
 import time
 from collections.abc import Callable
-from importlib.metadata import version
 from statistics import median
 from typing import Any
 
@@ -22,9 +20,9 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import keras
 import numpy as np
 import tensorflow as tf
+from machine import describe_machine
 
 from automl.models import augmentation
-from automl.records import AugmentConfig
 
 STRENGTH = 0.5
 REFERENCE = "frozen forward"
@@ -50,12 +48,6 @@ def keras_layers() -> Callable[[Any], Any]:
     return change
 
 
-def automl_layer(**settings: Any) -> Callable[[Any], Any]:
-    """The layer of a training network."""
-    (layer,) = augmentation.build_augmentation(AugmentConfig(**settings), seed=1)
-    return lambda batch: layer(batch, training=True)
-
-
 def projective(places: Any, side: int) -> Callable[[Any], Any]:
     """The same resampling by TensorFlow's operation for it."""
     middle = (side - 1) / 2
@@ -71,8 +63,9 @@ def candidates(batch: int, side: int) -> dict[str, tuple[Callable[[Any], Any], A
     floats, whole = tf.constant(pixels, tf.float32), tf.constant(pixels)
     network = keras.applications.MobileNet(alpha=0.25, include_top=False, weights=None, input_shape=(side, side, 3), pooling="avg")
     flip = keras.layers.RandomFlip("horizontal", seed=1)
-    draws = augmentation.draw(batch, keras.random.SeedGenerator(1))
-    places, colours = augmentation.place_maps(draws, STRENGTH, "horizontal"), augmentation.colour_maps(draws, STRENGTH)
+    draws = tf.constant(augmentation.draw(batch, seed=1, epoch=1))
+    named = dict(zip(augmentation.DRAWS, tf.unstack(draws, axis=-1), strict=True))
+    places, colours = augmentation.place_maps(named, STRENGTH, "horizontal"), augmentation.colour_maps(named, STRENGTH)
 
     def resample(pixels: Any) -> Any:
         return augmentation.resample(pixels, places)
@@ -82,8 +75,7 @@ def candidates(batch: int, side: int) -> dict[str, tuple[Callable[[Any], Any], A
 
     return {
         REFERENCE: (lambda pixels: network(pixels / 127.5 - 1, training=False), floats),
-        "automl": (automl_layer(strength=STRENGTH, flip="horizontal"), floats),
-        "automl, flip alone": (automl_layer(flip="horizontal"), floats),
+        "automl": (lambda pixels: augmentation.augment(pixels, draws, STRENGTH, "horizontal"), whole),
         "keras layers": (keras_layers(), floats),
         "keras flip alone": (lambda pixels: flip(pixels, training=True), floats),
         "resampling": (tf.function(resample, jit_compile=True), floats),
@@ -121,14 +113,11 @@ def main() -> None:
     tf.config.threading.set_inter_op_parallelism_threads(options.threads)
     milliseconds = measure(options.runs, options.batch, options.size)
     row = {
+        "benchmark": "augmentation",
         **vars(options),
         "milliseconds": {name: round(value, 1) for name, value in milliseconds.items()},
         "ratio": {name: round(value / milliseconds[REFERENCE], 2) for name, value in milliseconds.items()},
-        "machine": {
-            "cores": os.cpu_count(),
-            "python": platform.python_version(),
-            **{name: version(name) for name in ("tensorflow", "keras", "numpy")},
-        },
+        "machine": describe_machine(),
     }
     sys.stdout.write(json.dumps(row) + "\n")
 

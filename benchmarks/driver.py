@@ -17,20 +17,18 @@ not in `own_cpu`. `seconds`: to open the largest study, to read its leaderboard.
 import argparse
 import hashlib
 import json
-import os
-import platform
 import shutil
 import sqlite3
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from importlib.metadata import version
 from pathlib import Path
 from statistics import mean, median
 from typing import Any
 
 import optuna
+from machine import describe_machine
 
 from automl.records import Epoch, Finished, TrainJob, TrialConfig, TrialResult
 from automl.results.leaderboard import LeaderboardWriter, study_rows
@@ -287,13 +285,6 @@ def measure(options: argparse.Namespace) -> Iterator[tuple[str, Any]]:
         yield "seconds", measure_opening(folder)
 
 
-def describe_machine() -> dict[str, Any]:
-    """What the figures were measured on."""
-    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    versions = {name: version(name) for name in ("automl", "optuna", "sqlalchemy")}
-    return {"cores": os.cpu_count(), "memory_gb": round(memory / 2**30), "python": platform.python_version(), **versions}
-
-
 def main() -> None:
     """Read the options, measure, print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -305,7 +296,7 @@ def main() -> None:
     parser.add_argument("--work", type=Path, help="folder for the studies; by default the system's for temporary files")
     options = parser.parse_args()
     settings = {name: getattr(options, name) for name in ("trials", "pruner", "executor")}
-    row = {**settings, **dict(measure(options)), "machine": describe_machine()}
+    row = {"benchmark": "driver", **settings, **dict(measure(options)), "machine": describe_machine()}
     sys.stdout.write(json.dumps(row) + "\n")
 
 

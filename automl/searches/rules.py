@@ -9,7 +9,7 @@ FIRST_DECIDED_STEP = 3
 STARTUP_TRIALS = 5
 """Trials that the median and percentile pruners let finish first, unless the file says otherwise."""
 
-REMEMBERED_PROGRAMS = 8
+REMEMBERED_PROGRAMS = 12
 """Compiled programs that a worker is taken to have ready: those of its last trials."""
 
 MEMORY_GROWTH_BYTES = 1_500_000_000

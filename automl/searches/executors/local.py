@@ -161,6 +161,7 @@ class LocalExecutor:
             self._failed_starts += 1
             reason += self._log_tail(worker)
             if self._failed_starts >= MAX_FAILED_STARTS:
+                del self._processes[worker]
                 raise SearchFailedError(f"worker {worker} ended {self._failed_starts} times before it was ready: {reason}")
         self._fill_place(worker)
         return Lost(worker, reason, process.was_ready)
