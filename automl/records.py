@@ -381,7 +381,11 @@ class Ready(Record):
 
 
 class Progress(Record):
-    """Worker to driver: how far inside an epoch; needs no answer."""
+    """Worker to driver: how far inside an epoch; needs no answer.
+
+    Attributes:
+        epoch: Counted from 1 over both phases; 0 while features of the frozen part are computed, whose pictures are the steps then.
+    """
 
     type: Literal["progress"] = "progress"
     number: int

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
+import psutil
 from numpy.typing import NDArray
 
 from automl.data import disk
@@ -28,6 +29,9 @@ Precision = Literal["float32", "float16"]
 LIMIT_VARIABLE = "AUTOML_FEATURES_GB"
 LARGEST_HALF = 6e4
 """Values from here on, which float16 may not hold, make a set float32."""
+
+MEMORY_SHARE = 0.5
+"""Of the free memory, for one set that cannot be kept on disk."""
 
 _VERSION = 1
 _ROWS, _DESCRIPTION = "rows", "description.json"
@@ -126,6 +130,7 @@ def ensure_features(
     Raises:
         ValueError: The blocks have another width or number of rows.
         DataError: `AUTOML_FEATURES_GB` is not a number.
+        MemoryError: They can be kept neither on disk nor in `MEMORY_SHARE` of the free memory.
     """
     wanted = _Set(key, rows, width, dtype)
     found = wanted.open()
@@ -137,6 +142,9 @@ def ensure_features(
         if notice:
             size = disk.in_bytes(wanted.bytes(dtype))
             notice(f"features are kept in memory instead of on disk ({key.describe()}; {size}): {error}")
+    needed, available = wanted.bytes("float32"), psutil.virtual_memory().available
+    if needed > MEMORY_SHARE * available:
+        raise MemoryError(f"{disk.in_bytes(needed)} of features do not fit into the memory, of which {disk.in_bytes(available)} are free")
     return wanted.compute(blocks)
 
 

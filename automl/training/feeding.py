@@ -7,6 +7,7 @@ for a number of augmented views or for half precision.
 import hashlib
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib.metadata import version
 from typing import Any
@@ -54,11 +55,13 @@ class Feeder:
         if depth == "all":
             return Pixels(pictures, augmenter)
         wanted = self._kept_features.get(("train", depth))
-        if wanted is None:
-            return ComputedFeatures(pictures, self.kept.frozen_pass(self.config, depth), augmenter)
-        if self.config.augment.strength == 0:
-            return self._store_mirrored(wanted)
-        return self._store_views(wanted)
+        if wanted is not None and self.config.augment.strength > 0:
+            return self._store_views(wanted)
+        if wanted is not None:
+            with suppress(MemoryError):
+                return self._store_mirrored(wanted)
+        # Augmented without end, or too large for disk and memory together: the same features, but for rounding, in every epoch.
+        return ComputedFeatures(pictures, self.kept.frozen_pass(self.config, depth), augmenter)
 
     def validation(self, depth: Depth, *, exactly: bool = False) -> Inputs:
         """What it is validated on; `exactly` never in half precision."""
@@ -66,9 +69,10 @@ class Feeder:
         if depth == "all":
             return Pixels(pictures)
         wanted = self._kept_features.get(("validation", depth))
-        if wanted is None or exactly:
-            return ComputedFeatures(pictures, self.kept.frozen_pass(self.config, depth))
-        return StoredFeatures(self._store(wanted, [None]), pictures.labels)
+        if wanted is not None and not exactly:
+            with suppress(MemoryError):
+                return StoredFeatures(self._store(wanted, [None]), pictures.labels)
+        return ComputedFeatures(pictures, self.kept.frozen_pass(self.config, depth))
 
     def _store_mirrored(self, wanted: CachedFeatures) -> Inputs:
         """The features of each picture in each of the ways in which it can be mirrored, of which each epoch draws one."""

@@ -115,6 +115,17 @@ def test_a_full_disk_changes_no_figure(large_colours, configure_pretrained, own_
     assert "kept in memory instead of on disk" in capfd.readouterr().out
 
 
+def test_features_too_large_for_disk_and_memory_are_computed_in_every_epoch(own_store, large_colours, configure_pretrained, monkeypatch):
+    config = configure_pretrained(model={"unfreeze": 1}, augment={"flip": "horizontal"})
+    expected = run(config, large_colours)
+    monkeypatch.setenv("AUTOML_CACHE_DIR", str(own_store / "elsewhere"))
+    monkeypatch.setenv("AUTOML_FEATURES_GB", "0")
+    monkeypatch.setattr("automl.data.features.MEMORY_SHARE", 0.0)
+    kept = Kept()
+    assert_close(run(config, large_colours, kept), expected)
+    assert kept.passed == 2 * (90 + 45)
+
+
 def test_other_pictures_are_not_taken_for_these(own_store, large_colours, configure_pretrained):
     kept = Kept()
     run(configure_pretrained(), large_colours, kept)
