@@ -28,7 +28,12 @@ def build_head(config: ModelConfig, *, classes: int, seed: int) -> tuple[Any, ..
             on few pictures do not remove.
         seed: The trial's seed, from which initial weights and dropout follow.
     """
-    return (_POOLING[config.pooling](name="pooling"), *_dense_layers(config, classes, seed))
+    return (build_pooling(config), *_dense_layers(config, classes, seed))
+
+
+def build_pooling(config: ModelConfig) -> Any:
+    """The layer that makes a vector of the backbone's last feature map."""
+    return _POOLING[config.pooling](name="pooling")
 
 
 def _dense_layers(config: ModelConfig, classes: int, seed: int) -> list[Any]:

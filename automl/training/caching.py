@@ -11,8 +11,8 @@ from automl.models.facts import facts_of, is_pretrained
 from automl.records import AugmentConfig, CacheConfig, ModelConfig, TrainConfig
 from automl.training.phases import PhaseName, plan_phases
 
-MIRRORED = {"none": 1, "horizontal": 2, "vertical": 2, "both": 4}
-"""Outcomes of each `augment.flip`: the picture as it is, and mirrored."""
+WAYS = {"none": (0,), "horizontal": (0, 1), "vertical": (0, 2), "both": (0, 1, 2, 3)}
+"""For each `augment.flip` the ways in which a picture may be mirrored: 0 not at all, 1 left to right, 2 upside down, 3 both."""
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ def _training_views(augment: AugmentConfig, wanted: int | None) -> tuple[str, in
     """The views of each training picture and their number; None where they have no end."""
     flip = "" if augment.flip == "none" else f"flip {augment.flip}"
     if augment.strength == 0:
-        return flip or "none", MIRRORED[augment.flip]
+        return flip or "none", len(WAYS[augment.flip])
     if wanted is None:
         return None
     return ", ".join(filter(None, (f"{wanted} at strength {augment.strength}", flip))), wanted

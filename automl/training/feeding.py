@@ -22,15 +22,12 @@ from automl.models.augmentation import DRAWS, draw, is_mirrored_along
 from automl.models.network import Depth
 from automl.models.seeds import derive_seed
 from automl.records import TrialConfig
-from automl.training.caching import CachedFeatures, plan_caches
+from automl.training.caching import WAYS, CachedFeatures, plan_caches
 from automl.training.changes import Augmenter, Draws, change, is_changing
 from automl.training.frozen import BLOCK, FrozenPass, count_threads
 from automl.training.inputs import ComputedFeatures, Inputs, Pixels, Places, StoredFeatures
 from automl.training.kept import Kept
 from automl.training.progress import ProgressClock
-
-_WAYS = {"none": (0,), "horizontal": (0, 1), "vertical": (0, 2), "both": (0, 1, 2, 3)}
-"""For each flip the ways in which a picture may be mirrored: 1 left to right, 2 upside down, 3 both."""
 
 
 @dataclass
@@ -77,7 +74,7 @@ class Feeder:
     def _store_mirrored(self, wanted: CachedFeatures) -> Inputs:
         """The features of each picture in each of the ways in which it can be mirrored, of which each epoch draws one."""
         pictures, flip = self.dataset.train, self.config.augment.flip
-        ways = _WAYS[flip]
+        ways = WAYS[flip]
         features = self._store(wanted, [None if way == 0 else _mirrored(way, len(pictures)) for way in ways])
 
         def view(epoch: int) -> Places:
@@ -145,7 +142,7 @@ class Feeder:
 
 
 def _mirrored(way: int, count: int) -> Draws:
-    """Draws that mirror every picture in one of `_WAYS`."""
+    """Draws that mirror every picture in one of `WAYS`."""
     draws = np.ones((count, len(DRAWS)), np.float32)
     draws[:, DRAWS.index("mirror_x")] = -1.0 if way & 1 else 1.0
     draws[:, DRAWS.index("mirror_y")] = -1.0 if way & 2 else 1.0

@@ -68,7 +68,9 @@ class FrozenPass:
                     while starts and len(waiting) < 2 * len(self._runs):
                         start = starts.popleft()
                         waiting.append(pool.submit(self._one, pictures, places[start : start + BLOCK], change))
-                    yield waiting.popleft().result()
+                    block = waiting.popleft().result()
+                    self.pictures += len(block)
+                    yield block
             finally:
                 pool.shutdown(cancel_futures=True)
 
@@ -86,7 +88,6 @@ class FrozenPass:
             features = run(seen)
         finally:
             self._idle.put(run)
-        self.pictures += count
         return features[:count]
 
 

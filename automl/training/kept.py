@@ -5,6 +5,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 from typing import Any, TypeVar
 
+from automl.models.head import build_pooling
 from automl.models.network import Base, Depth, build
 from automl.records import AugmentConfig, TrialConfig, program_key
 from automl.training.frozen import FrozenPass
@@ -58,8 +59,7 @@ class Kept:
         pooling = config.model.pooling if depth == 0 else ""
         key = _base_key(config), f"{depth} {pooling}"
         if key not in self._passes:
-            network = build(config.model, image_size=config.data.image_size, classes=2, base=self.base(config), depth=0)
-            self._passes[key] = FrozenPass(network.base.frozen(depth, network.head[0]))
+            self._passes[key] = FrozenPass(self.base(config).frozen(depth, build_pooling(config.model)))
         return self._passes[key]
 
     def program(self, config: TrialConfig, *, classes: int, depth: Depth, shape: tuple[int, ...], kind: str) -> PhaseProgram:
