@@ -20,10 +20,10 @@ from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 
 from automl.data import cache_dir
+from automl.data.disk import free_bytes
 from automl.data.sources.base import some
 from automl.models.facts import load_facts
 from automl.models.weights import keras_models_folder
-from automl.planning import free_bytes
 from automl.searches.devices import find_gpus, place_workers
 
 TENSORFLOW_TIMEOUT_SECONDS = 180

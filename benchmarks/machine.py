@@ -3,13 +3,23 @@
 import os
 import platform
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 
 PACKAGES = ("automl", "tensorflow", "keras", "optuna", "numpy")
 
 
 def describe_machine(*more: str) -> dict[str, Any]:
-    """Cores, memory in GB, and the versions of Python and some packages."""
+    """Processor, cores, memory in GB, and the versions of Python and some packages."""
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     versions = {name: version(name) for name in (*PACKAGES, *more)}
-    return {"cores": os.cpu_count(), "memory_gb": round(memory / 2**30), "python": platform.python_version(), **versions}
+    size = {"cores": os.cpu_count(), "memory_gb": round(memory / 2**30)}
+    return {"processor": _processor(), **size, "python": platform.python_version(), **versions}
+
+
+def _processor() -> str:
+    """As Linux names it, where this is Linux."""
+    listing = Path("/proc/cpuinfo")
+    lines = listing.read_text(encoding="utf-8").splitlines() if listing.is_file() else []
+    names = [value.strip() for name, _, value in (line.partition(":") for line in lines) if name.strip() == "model name"]
+    return names[0] if names else platform.processor()

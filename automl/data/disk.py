@@ -127,6 +127,11 @@ def disk_usage(path: Path) -> tuple[int, int]:
     return usage.total, usage.free
 
 
+def free_bytes(path: Path) -> int:
+    """Free bytes where a path lies or would lie."""
+    return disk_usage(path)[1]
+
+
 def in_bytes(count: int) -> str:
     """A size as messages say it."""
     for unit, name in ((1e9, "GB"), (1e6, "MB")):

@@ -47,7 +47,7 @@ class FeatureKey:
         backbone: Name and arguments, for example "MobileNet alpha=0.25".
         image_size: Side in pixels.
         resize: How a picture became square.
-        boundary: Where the frozen part ends, for example "output, avg" or "3 stages".
+        boundary: Where the frozen part ends, for example "output, avg" or "unfreeze 3".
         views: The changes under which each picture was taken: "none", "flip horizontal", "8 at strength 0.5".
         weights: Digest of the frozen weights.
         computed_by: Versions, device and threads.

@@ -7,7 +7,6 @@ from automl.records import Direction, Failed, Finished, FinishJob, TrialResult
 from automl.searches import events
 from automl.searches.driver import Driver
 from automl.searches.executors.base import Executor
-from automl.searches.folder import StudyFolder
 from automl.searches.ledger import Ledger
 from automl.searches.outcome import Ending, Outcome
 from automl.searches.owner import Owner
@@ -18,7 +17,6 @@ from automl.space import SearchSpace
 
 def conduct(
     space: SearchSpace,
-    folder: StudyFolder,
     executor: Executor,
     owner: Owner,
     stop: StopSwitch,
@@ -29,6 +27,7 @@ def conduct(
     formats: Sequence[str],
 ) -> Outcome:
     """Search until the budget is used up or somebody stops it; see `session.run_search`."""
+    folder = owner.folder
     # What the sampler, the pruner or the database lack is said before the pictures are read.
     ledger = Ledger(space, folder, notice=lambda text: listen(events.Notice(text)))
     prepare_data()
@@ -41,7 +40,7 @@ def conduct(
     finally:
         owner.stop_clock()
         listener(events.SearchEnded(ledger.counted))
-        _record_run(folder, owner, started, ledger)
+        _record_run(owner, started, ledger)
     if ending == "interrupted":
         return Outcome(ending, _winner(ledger, space))
     return _finish(driver, ledger, space, ending, formats, listener)
@@ -71,10 +70,11 @@ def _finish(driver: Driver, ledger: Ledger, space: SearchSpace, ending: Ending, 
     return Outcome(ending, best, export=finished.details)
 
 
-def _record_run(folder: StudyFolder, owner: Owner, started: datetime.datetime, ledger: Ledger) -> None:
+def _record_run(owner: Owner, started: datetime.datetime, ledger: Ledger) -> None:
     run = {
         "started": started.isoformat(timespec="seconds"),
         "ended": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         "trials_counted": ledger.counted,
     }
+    folder = owner.folder
     folder.update_manifest(runs=[*folder.read_manifest().get("runs", []), run], seconds=round(owner.seconds, 3))

@@ -73,6 +73,6 @@ def run_search(
             # Optuna takes a second to import, in which the workers have begun to import TensorFlow.
             from automl.searches.conduct import conduct
 
-            return conduct(space, folder, executor, owner, stop, prepare_data=prepare_data, attach=attach, listen=listen, formats=formats)
+            return conduct(space, executor, owner, stop, prepare_data=prepare_data, attach=attach, listen=listen, formats=formats)
         finally:
             executor.close()

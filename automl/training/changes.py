@@ -1,4 +1,4 @@
-"""What happens to training pictures in an epoch: a trial's augmentation, for blocks of pictures of one shape."""
+"""What happens to training pictures in an epoch: a trial's augmentation, without end or from a fixed number of views."""
 
 import functools
 from collections.abc import Callable
@@ -9,8 +9,10 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from automl.models.augmentation import DRAWS, augment, draw, mirror
+from automl.models.augmentation import DRAWS, augment, draw, is_mirrored_along, mirror
+from automl.models.seeds import derive_seed
 from automl.records import AugmentConfig
+from automl.training.caching import WAYS
 from automl.training.frozen import BLOCK, Change
 
 Draws = NDArray[np.float32]
@@ -46,6 +48,61 @@ class Augmenter:
         """The change of an epoch."""
         draws = self.draws(epoch)
         return lambda pixels, places: change(pixels, draws[places], self.config)
+
+
+@dataclass(frozen=True)
+class Views:
+    """A fixed number of views of each picture, of which each epoch shows one.
+
+    Attributes:
+        config: Strength and mirroring.
+        draws: What is drawn for each view: (views, pictures, draws).
+        shown: Called with an epoch: the view of each picture in it.
+    """
+
+    config: AugmentConfig
+    draws: Draws
+    shown: Callable[[int], NDArray[np.int64]]
+
+    def change(self, view: int) -> Change:
+        """The change that gives one view of each picture."""
+        return lambda pixels, places: change(pixels, self.draws[view, places], self.config)
+
+    def __call__(self, epoch: int) -> Change:
+        """The change of an epoch."""
+        shown = self.shown(epoch)
+        return lambda pixels, places: change(pixels, self.draws[shown[places], places], self.config)
+
+
+def drawn_views(config: AugmentConfig, seed: int, count: int, views: int) -> Views:
+    """Augmented views, the same for all trials; which of them an epoch shows follows from the trial's seed.
+
+    Args:
+        config: Strength and mirroring.
+        seed: The trial's.
+        count: Pictures of the split.
+        views: Of each picture.
+    """
+
+    def shown(epoch: int) -> NDArray[np.int64]:
+        return np.random.default_rng([derive_seed(seed, "view"), epoch]).integers(0, views, count)
+
+    return Views(config, np.stack([draw(count, seed=0, epoch=view) for view in range(1, views + 1)]), shown)
+
+
+def mirrored_views(config: AugmentConfig, seed: int, count: int) -> Views:
+    """Each of the ways in which pictures may be mirrored; an epoch shows the one that `Augmenter` would draw."""
+    ways = WAYS[config.flip]
+    draws = np.ones((len(ways), count, len(DRAWS)), np.float32)
+    for view, way in enumerate(ways):
+        draws[view, :, DRAWS.index("mirror_x")] = -1.0 if way & 1 else 1.0
+        draws[view, :, DRAWS.index("mirror_y")] = -1.0 if way & 2 else 1.0
+
+    def shown(epoch: int) -> NDArray[np.int64]:
+        left_right, upside_down = is_mirrored_along(draw(count, seed=seed, epoch=epoch), config.flip)
+        return np.searchsorted(ways, left_right + 2 * upside_down).astype(np.int64)
+
+    return Views(config, draws, shown)
 
 
 def change(pixels: NDArray[np.uint8], draws: Draws, config: AugmentConfig) -> NDArray[Any]:

@@ -115,11 +115,15 @@ def _compile(part: FrozenPart) -> tuple[list[Run], str]:
 
 
 def _convert(part: FrozenPart) -> bytes | None:
+    from tensorflow.lite.python.convert import ConverterError
+
     function = tf.function(part, input_signature=[tf.TensorSpec((INTERPRETED, *part.picture_shape), tf.float32)], autograph=False)
+    traced = function.get_concrete_function()
     try:
-        converter = tf.lite.TFLiteConverter.from_concrete_functions([function.get_concrete_function()])
-        return bytes(converter.convert())
-    except Exception:  # the converter's errors share no class; TensorFlow computes what LiteRT cannot
+        return bytes(tf.lite.TFLiteConverter.from_concrete_functions([traced]).convert())
+    except (ConverterError, RuntimeError, ValueError) as error:
+        reason = str(error).strip().partition("\n")[0]
+        print(f"TensorFlow computes the frozen part, which LiteRT does not know: {reason}", flush=True)  # noqa: T201 - to the trial's log
         return None
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import numpy as np
@@ -66,23 +66,32 @@ class StoredFeatures:
 
 
 @dataclass(frozen=True)
-class ComputedFeatures:
-    """Features that are computed when they are needed, since the pictures are changed anew in each epoch.
+class _FromPictures:
+    """Inputs that are made of the pictures whenever they are needed.
 
     Attributes:
         pictures: The split.
-        frozen: What computes them.
         change: Called with an epoch: what happens to the pictures in it; None for nothing.
     """
 
     pictures: Pictures
-    frozen: FrozenPass
     change: Callable[[int], Change] | None = None
 
     @property
     def labels(self) -> NDArray[np.int64]:
         """Of the pictures."""
         return self.pictures.labels
+
+
+@dataclass(frozen=True)
+class ComputedFeatures(_FromPictures):
+    """Features that are computed when they are needed, since the pictures are changed anew in each epoch.
+
+    Attributes:
+        frozen: What computes them.
+    """
+
+    frozen: FrozenPass = field(kw_only=True)
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -95,21 +104,8 @@ class ComputedFeatures:
 
 
 @dataclass(frozen=True)
-class Pixels:
-    """Pictures for a network of which nothing is frozen.
-
-    Attributes:
-        pictures: The split.
-        change: As for `ComputedFeatures`.
-    """
-
-    pictures: Pictures
-    change: Callable[[int], Change] | None = None
-
-    @property
-    def labels(self) -> NDArray[np.int64]:
-        """Of the pictures."""
-        return self.pictures.labels
+class Pixels(_FromPictures):
+    """Pictures for a network of which nothing is frozen."""
 
     @property
     def shape(self) -> tuple[int, ...]:

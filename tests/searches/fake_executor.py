@@ -1,9 +1,13 @@
 """An executor without processes for tests of the driver: every job ends at once, and what the workers say is scripted."""
 
 import fake_trainer
+from drive import space_mapping
 
 from automl.records import Finished, Ready, TrainJob
 from automl.searches.executors.base import Lost, Received, SuccessorLost, SuccessorReady
+from automl.searches.folder import StudyFolder
+from automl.searches.session import run_search
+from automl.space import from_mapping
 
 
 class ScriptedExecutor:
@@ -72,3 +76,16 @@ class ScriptedExecutor:
 
     def close(self):
         pass
+
+
+def search_with(executor, search, folder):
+    """Search in a folder with this `search` section on a scripted executor, with nobody listening."""
+    run_search(
+        from_mapping(space_mapping(search), base=folder),
+        StudyFolder(folder / "kills"),
+        executor,
+        prepare_data=lambda: None,
+        attach=lambda ledger, direction: lambda event: None,
+        listen=lambda event: None,
+        formats=("keras",),
+    )

@@ -1,14 +1,10 @@
 """A trial goes where its program is warm, and never waits for that."""
 
 import pytest
-from drive import space_mapping
-from fake_executor import ScriptedExecutor
+from fake_executor import ScriptedExecutor, search_with
 
 from automl.searches.affinity import WarmPrograms
-from automl.searches.folder import StudyFolder
 from automl.searches.rules import REMEMBERED_PROGRAMS
-from automl.searches.session import run_search
-from automl.space import from_mapping
 
 
 @pytest.fixture
@@ -18,15 +14,7 @@ def train(tmp_path):
     def run(optimizers, workers=2, lost=()):
         executor = ScriptedExecutor(workers, lost)
         start = [{"train.optimizer": optimizer, "train.learning_rate": 10.0**-n} for n, optimizer in enumerate(optimizers, start=1)]
-        run_search(
-            from_mapping(space_mapping({"trials": len(optimizers), "start": start}), base=tmp_path),
-            StudyFolder(tmp_path / "kills"),
-            executor,
-            prepare_data=lambda: None,
-            attach=lambda ledger, direction: lambda event: None,
-            listen=lambda event: None,
-            formats=("keras",),
-        )
+        search_with(executor, {"trials": len(optimizers), "start": start}, tmp_path)
         return [call[1:] for call in executor.calls if call[0] == "train"]
 
     return run

@@ -1,15 +1,11 @@
 """A worker that grows too large is replaced between two trials, by a process that has started meanwhile."""
 
 import pytest
-from drive import space_mapping
-from fake_executor import ScriptedExecutor
+from fake_executor import ScriptedExecutor, search_with
 
-from automl.searches.folder import StudyFolder
 from automl.searches.memory import MemoryWatch
 from automl.searches.owner import Owner
 from automl.searches.rules import LEAST_MEMORY_GROWTH_BYTES, MEMORY_GROWTH_BYTES, memory_limit
-from automl.searches.session import run_search
-from automl.space import from_mapping
 
 GB = 10**9
 
@@ -28,15 +24,7 @@ def calls(tmp_path, monkeypatch, named):
         monkeypatch.setattr("automl.searches.driver.psutil.virtual_memory", lambda: type("Memory", (), {"total": 100 * GB}))
         monkeypatch.setattr(Owner, "name_workers", lambda self, pids: named.append(pids))
         executor = ScriptedExecutor(1, **options)
-        run_search(
-            from_mapping(space_mapping({"trials": trials}), base=tmp_path),
-            StudyFolder(tmp_path / "kills"),
-            executor,
-            prepare_data=lambda: None,
-            attach=lambda ledger, direction: lambda event: None,
-            listen=lambda event: None,
-            formats=("keras",),
-        )
+        search_with(executor, {"trials": trials}, tmp_path)
         return [call[0] if call[0] != "train" else call[2] for call in executor.calls]
 
     return run

@@ -115,8 +115,15 @@ def test_a_full_disk_changes_no_figure(large_colours, configure_pretrained, own_
     assert "kept in memory instead of on disk" in capfd.readouterr().out
 
 
-def test_features_too_large_for_disk_and_memory_are_computed_in_every_epoch(own_store, large_colours, configure_pretrained, monkeypatch):
-    config = configure_pretrained(model={"unfreeze": 1}, augment={"flip": "horizontal"})
+@pytest.mark.parametrize(
+    "settings",
+    [{"augment": {"flip": "horizontal"}}, {"augment": {"strength": 0.5}, "train__cache": {"views": 2}}],
+    ids=["mirrored", "views"],
+)
+def test_features_too_large_for_disk_and_memory_are_computed_in_every_epoch(
+    own_store, large_colours, configure_pretrained, monkeypatch, settings
+):
+    config = configure_pretrained(model={"unfreeze": 1}, **settings)
     expected = run(config, large_colours)
     monkeypatch.setenv("AUTOML_CACHE_DIR", str(own_store / "elsewhere"))
     monkeypatch.setenv("AUTOML_FEATURES_GB", "0")
