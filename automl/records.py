@@ -251,12 +251,15 @@ class TrainConfig(Record):
 class TrialConfig(Record):
     """All that decides how one trial is trained; concrete values only.
 
-    `params` are the values that were suggested, under their dotted names, as Optuna and the leaderboard show them.
+    `params` are the values that were suggested, under their dotted names, as Optuna and the leaderboard show them. `draws_seed` is
+    what augmentation draws from, where trials share it: those of one strength then see the same pictures in the same epoch. None
+    stands for the trial's own seed.
     """
 
     study: str
     number: int = Field(ge=0)
     seed: int = Field(ge=0)
+    draws_seed: int | None = Field(None, ge=0)
     params: dict[str, Scalar] = Field(default_factory=dict)
     data: DataConfig
     model: ModelConfig
@@ -269,7 +272,7 @@ class TrialConfig(Record):
 
 
 HOT_FIELDS: tuple[str, ...] = (
-    "study", "number", "seed", "params", "metric", "direction", "retry_of",
+    "study", "number", "seed", "draws_seed", "params", "metric", "direction", "retry_of",
     "data.path", "data.validation", "data.test",
     "train.epochs", "train.batch_size", "train.learning_rate", "train.schedule", "train.warmup_epochs", "train.weight_decay",
     "train.label_smoothing", "train.early_stopping", "train.fine_tune",

@@ -111,6 +111,7 @@ def ensure_features(
     width: int,
     dtype: Precision,
     blocks: Blocks,
+    only_on_disk: bool = False,
     waiting: Callable[[], None] | None = None,
     notice: Callable[[str], None] | None = None,
 ) -> NDArray[Any]:
@@ -121,6 +122,7 @@ def ensure_features(
         width: Values in a row.
         dtype: float16 takes half the room; a set with a value of `LARGEST_HALF` or more becomes float32 all the same.
         blocks: Computes them; its own errors are not touched and leave nothing behind.
+        only_on_disk: Whether to do without them rather than to take memory.
         waiting: Called about once a second while another process computes the same.
         notice: Told, once, why the features are not kept on disk.
 
@@ -130,7 +132,7 @@ def ensure_features(
     Raises:
         ValueError: The blocks have another width or number of rows.
         DataError: `AUTOML_FEATURES_GB` is not a number.
-        MemoryError: They can be kept neither on disk nor in `MEMORY_SHARE` of the free memory.
+        MemoryError: They can be kept neither on disk nor, where that is wanted, in `MEMORY_SHARE` of the free memory.
     """
     wanted = _Set(key, rows, width, dtype)
     found = wanted.open()
@@ -139,6 +141,8 @@ def ensure_features(
     try:
         return wanted.build(blocks, waiting)
     except _DiskError as error:
+        if only_on_disk:
+            raise MemoryError(str(error)) from error
         if notice:
             size = disk.in_bytes(wanted.bytes(dtype))
             notice(f"features are kept in memory instead of on disk ({key.describe()}; {size}): {error}")

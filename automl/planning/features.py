@@ -9,7 +9,6 @@ from automl.models.widths import feature_width
 from automl.planning.records import Features, Pictures
 from automl.records import AugmentConfig, ModelConfig, TrainConfig
 from automl.space import SearchSpace
-from automl.space.domains import size
 from automl.training.caching import CachedFeatures, plan_caches
 
 
@@ -22,15 +21,16 @@ def count_feature_bytes(space: SearchSpace, pictures: Pictures) -> int | None:
     most, strong_values = 0, _strong_values(space)
     for model, augment, found in _possible_caches(space):
         for side in space.image_sizes():
-            of_trial = 0
+            of_trial: dict[tuple[Any, ...], int] = {}
             for each in found:
                 width = feature_width(model.backbone, side, each.depth, model.pooling)
                 needed = counts[each.side] * each.rows_per_picture * width * (2 if each.precision == "float16" else 4)
-                of_trial += needed
                 pooling = model.pooling if each.depth == 0 else ""
                 key = (str(model.backbone), side, each.depth, pooling, each.side, each.views)
-                sets[key] = needed * (strong_values if each.side == "train" and augment.strength > 0 else 1)
-            most = max(most, of_trial)
+                of_trial[key] = max(needed, of_trial.get(key, 0))
+                needed *= strong_values if each.side == "train" and augment.strength > 0 else 1
+                sets[key] = max(needed, sets.get(key, 0))
+            most = max(most, sum(of_trial.values()))
     return min(most * space.search.trials, sum(sets.values()) * len(space.resizes()))
 
 
@@ -42,6 +42,7 @@ def _possible_caches(space: SearchSpace) -> Iterator[tuple[ModelConfig, AugmentC
         )
         for fraction in space.possible("train.fine_tune.epochs_fraction")
     ]
+    draws_seed = space.search.seed if space.repeats_strengths() else None
     strengths = space.possible("augment.strength")
     augments = [
         AugmentConfig(strength=strength, flip=flip)
@@ -53,26 +54,21 @@ def _possible_caches(space: SearchSpace) -> Iterator[tuple[ModelConfig, AugmentC
             for pooling in space.possible("model.pooling"):
                 model = ModelConfig.model_validate({"backbone": flat, "weights": space.weights, "unfreeze": unfreeze, "pooling": pooling})
                 for augment in augments:
-                    yield model, augment, {each for train in trains for each in plan_caches(model, augment, train)}
+                    yield model, augment, {each for train in trains for each in plan_caches(model, augment, train, draws_seed=draws_seed)}
 
 
 def _strong_values(space: SearchSpace) -> int:
     """How many different strengths above 0 there may be."""
-    if _draws_strengths_anew(space):
+    if not space.repeats_strengths():
         return space.search.trials
     return sum(strength > 0 for strength in space.possible("augment.strength"))
-
-
-def _draws_strengths_anew(space: SearchSpace) -> bool:
-    """Whether each trial has a strength of its own, and with it views that no other trial can use."""
-    return any(size(parameter.domain) is None for parameter in space.parameters if parameter.field == "augment.strength")
 
 
 def feature_warnings(space: SearchSpace, features: Features) -> list[str]:
     """One sentence for each thing that is allowed but probably not meant."""
     found = []
     cache = space.tree["train"]["cache"]
-    if isinstance(cache, dict) and cache["views"] and features.bytes and _draws_strengths_anew(space):
+    if isinstance(cache, dict) and cache["views"] and features.bytes and not space.repeats_strengths():
         found.append(
             f"train.cache: {cache['views']} views are computed for each augment.strength, which is another one in every trial; "
             f"expected a step, such as step: 0.25, or a choice"

@@ -77,6 +77,11 @@ class SearchSpace:
             found.append(fields_of(self.tree).constants.get(name))
         return tuple(dict.fromkeys(found))
 
+    def repeats_strengths(self) -> bool:
+        """Whether trials can have the same `augment.strength`: not where a continuous range gives each one its own."""
+        chosen = [parameter for parameter in self.parameters if parameter.field == "augment.strength"]
+        return all(domains.size(parameter.domain) is not None for parameter in chosen)
+
     def image_sizes(self) -> tuple[int, ...]:
         """Every picture side that can occur, in pixels."""
         return tuple(sorted(self.possible("data.image_size")))

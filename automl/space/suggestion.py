@@ -51,6 +51,7 @@ def suggest(space: SearchSpace, *, number: int, seed: int, ask: Callable[[str, D
             "study": space.study,
             "number": number,
             "seed": seed,
+            "draws_seed": space.search.seed if space.repeats_strengths() else None,
             "params": params,
             "metric": space.search.metric,
             "direction": space.search.resolved_direction,

@@ -7,9 +7,9 @@ for a number of augmented views or for half precision.
 import functools
 import hashlib
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from typing import Any
 
@@ -22,9 +22,9 @@ from automl.data.features import FeatureKey, ensure_features
 from automl.models.network import Depth
 from automl.records import TrialConfig
 from automl.training.caching import CachedFeatures, plan_caches
-from automl.training.changes import Augmenter, Views, drawn_views, is_changing, mirrored_views
+from automl.training.changes import Augmenter, drawn_views, is_changing, mirrored_views
 from automl.training.frozen import BLOCK, Change, FrozenPass, count_threads
-from automl.training.inputs import ComputedFeatures, Inputs, Pixels, StoredFeatures
+from automl.training.inputs import ComputedFeatures, EpochFeatures, Inputs, Pixels, StoredFeatures
 from automl.training.kept import Kept
 from automl.training.progress import ProgressClock
 
@@ -40,20 +40,26 @@ class Feeder:
 
     def __post_init__(self) -> None:
         config = self.config
-        kept = plan_caches(config.model, config.augment, config.train)
+        kept = plan_caches(config.model, config.augment, config.train, draws_seed=config.draws_seed)
         self._kept_features = {(features.side, features.depth): features for features in kept}
+        self._draws_seed = config.seed if config.draws_seed is None else config.draws_seed
 
     def training(self, depth: Depth) -> Inputs:
         """What a phase that trains this much trains on."""
-        pictures = self.dataset.train
-        augmenter = Augmenter(self.config.augment, self.config.seed, len(pictures)) if is_changing(self.config.augment) else None
+        config, pictures = self.config.augment, self.dataset.train
+        augmenter = Augmenter(config, self._draws_seed, len(pictures)) if is_changing(config) else None
         if depth == "all":
             return Pixels(pictures, augmenter)
         frozen = self.kept.frozen_pass(self.config, depth)
         wanted = self._kept_features.get(("train", depth))
         if wanted is None:
             return ComputedFeatures(pictures, augmenter, frozen=frozen)
-        views = self._views(wanted.rows_per_picture)
+        if wanted.kind == "epochs":
+            return EpochFeatures(pictures, augmenter, frozen=frozen, stored=self._by_epoch(wanted, augmenter))
+        if wanted.kind == "mirrored":
+            views = mirrored_views(config, self._draws_seed, len(pictures))
+        else:
+            views = drawn_views(config, self._draws_seed, len(pictures), wanted.rows_per_picture)
         with suppress(MemoryError):
             changes = [views.change(view) for view in range(len(views.draws))]
             return StoredFeatures(self._store(wanted, changes), pictures.labels, views.shown)
@@ -71,14 +77,18 @@ class Feeder:
                 return StoredFeatures(self._store(wanted, [None]), pictures.labels)
         return ComputedFeatures(pictures, frozen=self.kept.frozen_pass(self.config, depth))
 
-    def _views(self, count: int) -> Views:
-        """What is stored of the training pictures: some augmented views, or each of the ways in which they can be mirrored."""
-        config, pictures = self.config.augment, len(self.dataset.train)
-        if config.strength == 0:
-            return mirrored_views(config, self.config.seed, pictures)
-        return drawn_views(config, self.config.seed, pictures, count)
+    def _by_epoch(self, wanted: CachedFeatures, augmenter: Callable[[int], Change]) -> Callable[[int], NDArray[Any] | None]:
+        """The stored features of an epoch, of which the last one is at hand."""
 
-    def _store(self, wanted: CachedFeatures, changes: Sequence[Change | None]) -> NDArray[Any]:
+        @functools.lru_cache(maxsize=1)
+        def stored(epoch: int) -> NDArray[Any] | None:
+            with suppress(MemoryError):
+                return self._store(replace(wanted, views=f"epoch {epoch} {wanted.views}"), [augmenter(epoch)], only_on_disk=True)
+            return None
+
+        return stored
+
+    def _store(self, wanted: CachedFeatures, changes: Sequence[Change | None], *, only_on_disk: bool = False) -> NDArray[Any]:
         """The features of each picture after each of the changes, change by change."""
         pictures = self.dataset.train if wanted.side == "train" else self.dataset.validation
         frozen = self.kept.frozen_pass(self.config, wanted.depth)
@@ -100,6 +110,7 @@ class Feeder:
             width=frozen.width,
             dtype=wanted.precision,
             blocks=blocks,
+            only_on_disk=only_on_disk,
             notice=lambda text: print(text, flush=True),  # noqa: T201 - to the trial's log
         )
 

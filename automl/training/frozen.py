@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from automl.data import Pictures
 from automl.models.network import FrozenPart
 
-BLOCK = 32
+BLOCK = 16
 """Pictures that one thread changes and passes on at a time; a shorter block is filled up, so that one shape is compiled."""
 INTERPRETED = 8
 """Pictures a call of an interpreter; with more of them the caches of a processor overflow."""

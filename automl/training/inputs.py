@@ -104,6 +104,22 @@ class ComputedFeatures(_FromPictures):
 
 
 @dataclass(frozen=True)
+class EpochFeatures(ComputedFeatures):
+    """The same where other trials see the same pictures in the same epoch: the first one that needs an epoch's features stores them.
+
+    Attributes:
+        stored: Called with an epoch: the features of all pictures in it, (pictures, width); None where there is no room for them.
+    """
+
+    stored: Callable[[int], NDArray[Any] | None] = field(kw_only=True)
+
+    def read(self, places: Places, epoch: int) -> NDArray[Any]:
+        """Rows of the epoch's features."""
+        features = self.stored(epoch)
+        return super().read(places, epoch) if features is None else np.take(np.asarray(features), places, axis=0)
+
+
+@dataclass(frozen=True)
 class Pixels(_FromPictures):
     """Pictures for a network of which nothing is frozen."""
 

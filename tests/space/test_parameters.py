@@ -64,6 +64,21 @@ def test_a_space_without_parameters_is_one_trial() -> None:
     assert (config.study, config.number, config.seed, config.metric, config.direction) == ("space", 7, 11, "val_accuracy", "maximize")
 
 
+@pytest.mark.parametrize(
+    ("strength", "is_shared"),
+    [
+        (0.5, True),
+        ({"float": [0, 1], "step": 0.25}, True),
+        ({"choice": [0, 0.5]}, True),
+        ({"float": [0, 1]}, False),
+    ],
+    ids=str,
+)
+def test_trials_that_can_have_the_same_strength_draw_the_same_augmentation(strength, is_shared) -> None:
+    config = trial(space_of(augment={"strength": strength}, search={"seed": 5}))
+    assert config.draws_seed == (5 if is_shared else None)
+
+
 def test_a_domain_is_asked_under_its_dotted_name() -> None:
     config = trial(space_of(train={"learning_rate": {"float": [0.1, 0.2]}}), train__learning_rate=0.15)
     assert config.params == {"train.learning_rate": 0.15}

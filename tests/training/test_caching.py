@@ -4,11 +4,12 @@ from automl.records import AugmentConfig, ModelConfig, TrainConfig
 from automl.training.caching import plan_caches
 
 
-def caches(*, model=(), augment=(), train=()):
+def caches(*, model=(), augment=(), train=(), draws_seed=None):
     found = plan_caches(
         ModelConfig(**{"backbone": "MobileNet", "unfreeze": 2, **dict(model)}),
         AugmentConfig(**dict(augment)),
         TrainConfig(**{"epochs": 4, **dict(train)}),
+        draws_seed=draws_seed,
     )
     return [(each.phase, each.side, each.depth, each.views, each.rows_per_picture, each.precision) for each in found]
 
@@ -62,6 +63,21 @@ def test_views_of_training_pictures(augment, cache, views):
 def test_only_maps_may_be_float16(pooling, head):
     found = caches(model={"pooling": pooling}, train={"cache": {"maps": "float16"}})
     assert [each[-1] for each in found] == [head, head, "float16", "float16"]
+
+
+@pytest.mark.parametrize(
+    ("settings", "views"),
+    [
+        ({}, [(0, "at strength 0.5, flip both, seed 3", 2)]),
+        ({"train": {"cache": {"views": 8}}}, [(depth, "8 at strength 0.5, flip both", 8) for depth in (0, 2)]),
+        ({"model": {"pooling": "flatten"}}, []),
+        ({"train": {"cache": "none"}}, []),
+    ],
+    ids=str,
+)
+def test_vectors_of_each_epoch_are_kept_where_trials_draw_the_same(settings, views):
+    found = caches(augment={"strength": 0.5, "flip": "both"}, draws_seed=3, **settings)
+    assert [each[2:5] for each in found if each[1] == "train"] == views
 
 
 def test_two_strengths_that_differ_little_are_told_apart():

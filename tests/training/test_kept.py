@@ -86,6 +86,30 @@ def test_an_augmented_trial_computes_its_training_pictures_anew_and_its_validati
     assert kept.passed == 3 * 90 + 45
 
 
+@pytest.mark.parametrize("unfreeze", [0, 1])
+def test_trials_that_draw_the_same_share_the_vectors_of_each_epoch(own_store, large_colours, configure_pretrained, unfreeze):
+    settings = {"augment": {"strength": 0.5, "flip": "horizontal"}, "draws_seed": 8, "train__epochs": 3, "model": {"unfreeze": unfreeze}}
+    first, other_worker = Kept(), Kept()
+    stored = run(configure_pretrained(**settings, train__fine_tune__epochs_fraction=0.3), large_colours, first)
+    assert stored[0]["loss"] != stored[1]["loss"]
+    fine_tuned = (90 + 45) if unfreeze else 0
+    assert first.passed == (2 if unfreeze else 3) * 90 + 45 + fine_tuned
+    run(configure_pretrained(seed=77, number=9, **settings, train__fine_tune__epochs_fraction=0.3), large_colours, other_worker)
+    assert other_worker.passed == fine_tuned - (45 if unfreeze else 0), "only the maps of the training pictures, which are not kept"
+    computed = run(configure_pretrained(**settings, train__fine_tune__epochs_fraction=0.3, train__cache="none"), large_colours)
+    assert_close(stored, computed)
+
+
+def test_vectors_of_an_epoch_without_room_are_computed_as_they_are_needed(own_store, large_colours, configure_pretrained, monkeypatch):
+    config = configure_pretrained(augment={"strength": 0.5}, draws_seed=8)
+    expected = run(config, large_colours)
+    monkeypatch.setenv("AUTOML_CACHE_DIR", str(own_store / "elsewhere"))
+    monkeypatch.setenv("AUTOML_FEATURES_GB", "0")
+    kept = Kept()
+    assert_close(run(config, large_colours, kept), expected)
+    assert kept.passed == 2 * 90 + 45
+
+
 def test_views_are_computed_once_for_each_strength(own_store, large_colours, configure_pretrained):
     kept = Kept()
     views = {"train__cache": {"views": 2}, "train__epochs": 5}
@@ -148,6 +172,7 @@ CHANGES = {
     "study": {"study": "other"},
     "number": {"number": 8},
     "seed": {"seed": 12},
+    "draws_seed": {"draws_seed": 12},
     "params": {"params": {"train.learning_rate": 0.5}},
     "metric": {"metric": "val_loss", "direction": "minimize"},
     "direction": {"metric": "val_loss", "direction": "minimize"},
@@ -196,7 +221,7 @@ def test_a_hot_field_is_changed_on_a_warm_program_without_another_trace(warm, la
     assert kept.traces == traces
     if field not in CHOOSES_EPOCHS:
         assert (found == before) == (field in WITHOUT_EFFECT)
-    if field in ("seed", "train.weight_decay", "model.head.dropout"):
+    if field in ("seed", "draws_seed", "train.weight_decay", "model.head.dropout"):
         assert found == run(config, large_colours, Kept()), "as in a process that has done nothing before"
 
 
