@@ -47,13 +47,14 @@ class Feeder:
     def training(self, depth: Depth) -> Inputs:
         """What a phase that trains this much trains on."""
         config, pictures = self.config.augment, self.dataset.train
-        augmenter = Augmenter(config, self._draws_seed, len(pictures)) if is_changing(config) else None
+        augmenter = Augmenter(config, self._draws_seed, len(pictures))
+        changes = augmenter if is_changing(config) else None
         if depth == "all":
-            return Pixels(pictures, augmenter)
+            return Pixels(pictures, changes)
         frozen = self.kept.frozen_pass(self.config, depth)
         wanted = self._kept_features.get(("train", depth))
         if wanted is None:
-            return ComputedFeatures(pictures, augmenter, frozen=frozen)
+            return ComputedFeatures(pictures, changes, frozen=frozen)
         if wanted.kind == "epochs":
             return EpochFeatures(pictures, augmenter, frozen=frozen, stored=self._by_epoch(wanted, augmenter))
         if wanted.kind == "mirrored":
@@ -61,8 +62,8 @@ class Feeder:
         else:
             views = drawn_views(config, self._draws_seed, len(pictures), wanted.rows_per_picture)
         with suppress(MemoryError):
-            changes = [views.change(view) for view in range(len(views.draws))]
-            return StoredFeatures(self._store(wanted, changes), pictures.labels, views.shown)
+            features = self._store(wanted, [views.change(view) for view in range(len(views.draws))])
+            return StoredFeatures(features, pictures.labels, views.shown)
         # Too large for disk and memory together: each epoch computes the same anew, but for rounding.
         return ComputedFeatures(pictures, views, frozen=frozen)
 
