@@ -29,7 +29,8 @@ def render(rows: dict[str, dict[str, Any]]) -> str:
         inner = {key: value for key, value in row.items() if key not in IGNORED}
         shown = "; ".join(f"{key.replace('_', ' ')} {value}" for key, value in figures(inner))
         machine = row["machine"]
-        on = f"{machine['processor']}, {machine['cores']} cores, {machine['memory_gb']} GB, TensorFlow {machine['tensorflow']}, Keras {machine['keras']}"
+        size = f"{machine['processor']}, {machine['cores']} cores, {machine['memory_gb']} GB"
+        on = f"{size}, TensorFlow {machine['tensorflow']}, Keras {machine['keras']}"
         lines.append(f"| `{name}` | {shown} | {on} |")
     return "\n".join(lines) + "\n"
 

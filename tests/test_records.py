@@ -22,7 +22,7 @@ def with_field(name, value):
 
 
 OTHER = {
-    "study": "t", "number": 7, "seed": 2, "params": {"a": 1}, "metric": "val_loss", "direction": "minimize", "retry_of": 3,
+    "study": "t", "number": 7, "seed": 2, "draws_seed": 2, "params": {"a": 1}, "metric": "val_loss", "direction": "minimize", "retry_of": 3,
     "data.path": "photos", "data.validation": 0.3, "data.test": 0.0,
     "train.epochs": 3, "train.batch_size": 8, "train.learning_rate": 0.1, "train.schedule": "cosine", "train.warmup_epochs": 1.0,
     "train.weight_decay": 0.1, "train.label_smoothing": 0.1, "train.early_stopping": 2, "train.fine_tune": {"epochs_fraction": 0.1},

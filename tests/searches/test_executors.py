@@ -175,6 +175,31 @@ def local_executor(tmp_path):
     executor.close()
 
 
+DISTRUSTED_WORKER = """
+import os, sys, time
+from automl.records import Ready, encode
+channel = int(sys.argv[1])
+parent = os.getpid()
+if os.fork() == 0:  # its last words arrive after it was killed, as they do when the driver was late to read
+    while os.getppid() == parent:
+        time.sleep(0.01)
+    os.write(channel, encode(Ready(pid=2, memory_bytes=1)))
+    os._exit(0)
+os.write(channel, encode(Ready(pid=1, memory_bytes=1)) + bytes([0]) + b" not a message\\n")
+time.sleep(60)
+"""
+
+
+def test_what_a_worker_says_after_rubbish_is_not_heard(tmp_path):
+    executor = LocalExecutor([{}], tmp_path, (sys.executable, "-c", DISTRUSTED_WORKER))
+    executor.start()
+    try:
+        events = until(executor, Lost)
+        assert [message.pid for message in messages(events, Ready)] == [1]
+    finally:
+        executor.close()
+
+
 def test_a_worker_says_how_much_memory_it_holds(tmp_path):
     executor = local(tmp_path)
     executor.start()

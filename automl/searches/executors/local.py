@@ -26,6 +26,7 @@ class _Process:
     """A worker, or the successor of one.
 
     Attributes:
+        is_trusted: Whether all that it sent so far was messages.
         greeting: What a successor said when it was ready, kept until it takes the worker's place.
     """
 
@@ -33,6 +34,7 @@ class _Process:
     popen: subprocess.Popen[bytes]
     connection: socket.socket
     buffer: bytearray = field(default_factory=bytearray)
+    is_trusted: bool = True
     was_ready: bool = False
     greeting: Ready | None = None
 
@@ -130,6 +132,8 @@ class LocalExecutor:
             data = b""
         if not data:
             return [self._bury(process)]
+        if not process.is_trusted:
+            return []
         process.buffer += data
         *lines, rest = bytes(process.buffer).split(b"\n")
         process.buffer = bytearray(rest)
@@ -138,7 +142,9 @@ class LocalExecutor:
             try:
                 messages.append(Received(process.worker, decode(line)))
             except (ValidationError, ValueError):
-                # A worker of another version, or memory gone wrong: it cannot be trusted with the trial any more.
+                # A worker of another version, or memory gone wrong: it cannot be trusted with the trial any more, nor can what it
+                # has sent before it ends.
+                process.is_trusted = False
                 process.popen.kill()
                 break
         greeting = next((message.message for message in messages if isinstance(message.message, Ready)), None)
