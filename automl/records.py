@@ -181,7 +181,7 @@ class ModelConfig(Record):
 
 
 class AugmentConfig(Record):
-    """Random changes to training pictures, new ones at every step; never to validation pictures or in an exported model."""
+    """Random changes to training pictures, new ones in every epoch; never to validation pictures or in an exported model."""
 
     strength: Annotated[float, Field(ge=0, le=1), Varies("float", "choice")] = Field(
         0.0,
@@ -209,7 +209,7 @@ class CacheConfig(Record):
 
     views: Annotated[int, Field(ge=1, le=64)] | None = Field(
         None,
-        description="Augmented views of each training picture, computed once for each augment.strength; null for new ones at every step.",
+        description="Augmented views of each training picture, computed once for each augment.strength; null for new ones in every epoch.",
     )
     maps: Literal["float32", "float16"] = Field(
         "float32", description="Precision of feature maps; float16 takes half the room. Pooled features are float32."
@@ -242,8 +242,9 @@ class TrainConfig(Record):
     cache: Literal["exact", "none"] | CacheConfig = Field(
         "exact",
         description="What is computed once by the frozen part of a pretrained backbone and kept for all trials. exact: the validation "
-        "pictures, and the training pictures where augment.strength is 0; `{views: N}` also trains on N fixed views of each picture "
-        "where it is not, which is faster and augments less; `{maps: float16}` keeps feature maps in half the room.",
+        "pictures, the training pictures where augment.strength is 0, and, where its other values repeat (a step or a choice), what each "
+        "epoch's pictures give the head, which are the same for all trials of one strength; `{views: N}` trains on N fixed views of each "
+        "picture instead, which is faster and augments less; `{maps: float16}` keeps feature maps in half the room.",
     )
     fine_tune: FineTuneConfig = Field(default_factory=FineTuneConfig)
 

@@ -2,7 +2,8 @@
 
 import os
 import platform
-from importlib.metadata import version
+from contextlib import suppress
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +11,12 @@ PACKAGES = ("automl", "tensorflow", "keras", "optuna", "numpy")
 
 
 def describe_machine(*more: str) -> dict[str, Any]:
-    """Processor, cores, memory in GB, and the versions of Python and some packages."""
+    """Processor, cores, memory in GB, and the versions of Python and some packages, as far as they are installed."""
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    versions = {name: version(name) for name in (*PACKAGES, *more)}
+    versions = {}
+    for name in (*PACKAGES, *more):
+        with suppress(PackageNotFoundError):
+            versions[name] = version(name)
     size = {"cores": os.cpu_count(), "memory_gb": round(memory / 2**30)}
     return {"processor": _processor(), **size, "python": platform.python_version(), **versions}
 

@@ -21,7 +21,7 @@ import sys
 import tempfile
 import time
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from statistics import mean, median
 from typing import Any
@@ -145,14 +145,13 @@ def run_all(options: argparse.Namespace) -> None:
             sys.stderr.write(json.dumps({**row, "machine": None}) + "\n")
 
 
-def render_table(rows: list[dict[str, Any]]) -> str:
+def render_table(rows: list[dict[str, Any]], sets: Sequence[str]) -> str:
     """The results as a Markdown table: for each set the mean test accuracy over the seeds, and the median of the seconds."""
-    sets = sorted({row["set"] for row in rows})
     cells: dict[tuple[str, str], list[dict[str, Any]]] = defaultdict(list)
     for row in rows:
         cells[row["tool"], row["set"]].append(row)
     lines = [
-        "| | " + " | ".join(f"{name}: test accuracy | s" for name in sets) + " |",
+        "| | " + " | ".join(f"{name}: test accuracy | seconds" for name in sets) + " |",
         "|---|" + "--:|--:|" * len(sets),
     ]
     for tool in TOOLS:
@@ -207,7 +206,7 @@ def main() -> None:
             parser.error("expected --data and --peers, or --table")
         run_all(options)
     rows = read_results()
-    sys.stderr.write(render_table(rows))
+    sys.stderr.write(render_table(rows, sorted({row["set"] for row in rows})))
     sys.stdout.write(json.dumps({"benchmark": "peers", **ratios(rows), "machine": describe_machine("keras-tuner")}) + "\n")
 
 

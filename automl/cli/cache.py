@@ -13,8 +13,8 @@ cache = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="What is k
 def list_entries(form: FormatOption = Format.TABLE) -> None:
     """List what the cache holds.
 
-    Decoded pictures and features of frozen backbones, the longest unused first. AUTOML_CACHE_DIR names the cache's folder,
-    AUTOML_FEATURES_GB how much all features together may take.
+    Decoded pictures and features of frozen backbones, the longest unused first; tables show alike ones in one line.
+    AUTOML_CACHE_DIR names the cache's folder, AUTOML_FEATURES_GB how much all features together may take.
 
     Example: automl cache list
     """
@@ -39,15 +39,27 @@ def list_entries(form: FormatOption = Format.TABLE) -> None:
     columns = [
         Column("kind", lambda row: row["kind"]),
         Column("what", lambda row: row["what"], wraps=True),
+        Column("folders", lambda row: str(row["folders"]), True),
         Column("size", lambda row: size(row["bytes"]), True),
         Column("last used", lambda row: f"{datetime.fromisoformat(row['last_used']).astimezone():%Y-%m-%d %H:%M}"),
     ]
-    show(rows, columns, form)
+    show(_alike(rows), columns, form, records=rows)
     if form is Format.TABLE:
         total = sum(row["bytes"] for row in rows)
         taken = sum(row["bytes"] for row in rows if row["kind"] == "features")
         where = f"{plural(len(rows), 'folder')}, {size(total)}, in {cache_dir()}"
         print_line(f"{where}; features take {size(taken)} of at most {size(limit)}")
+
+
+def _alike(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """One row for all folders that are described alike, such as those of the epochs of an augmented search."""
+    groups: dict[tuple[str, str], dict[str, Any]] = {}
+    for row in rows:
+        group = groups.setdefault((row["kind"], row["what"]), {**row, "bytes": 0, "folders": 0})
+        group["bytes"] += row["bytes"]
+        group["folders"] += 1
+        group["last_used"] = max(group["last_used"], row["last_used"])
+    return list(groups.values())
 
 
 @cache.command(name="clear")

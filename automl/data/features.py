@@ -33,7 +33,7 @@ LARGEST_HALF = 6e4
 MEMORY_SHARE = 0.5
 """Of the free memory, for one set that cannot be kept on disk."""
 
-_VERSION = 1
+_VERSION = 2
 _ROWS, _DESCRIPTION = "rows", "description.json"
 
 
@@ -48,7 +48,8 @@ class FeatureKey:
         image_size: Side in pixels.
         resize: How a picture became square.
         boundary: Where the frozen part ends, for example "output, avg" or "unfreeze 3".
-        views: The changes under which each picture was taken: "none", "flip horizontal", "8 at strength 0.5".
+        views: The changes under which each picture was taken: "none", "flip horizontal", "8 at strength 0.5", "at strength 0.5, seed 0".
+        epoch: Whose changes these are, where each epoch has its own; 0 where all have the same.
         weights: Digest of the frozen weights.
         computed_by: Versions, device and threads.
     """
@@ -60,11 +61,12 @@ class FeatureKey:
     resize: str
     boundary: str
     views: str
+    epoch: int
     weights: str
     computed_by: str
 
     def describe(self) -> str:
-        """The set in a few words."""
+        """The set in a few words; those of several epochs in the same."""
         views = "" if self.views == "none" else f", {self.views}"
         return f"{self.side}, {self.backbone}, {self.boundary}, {self.image_size} px {self.resize}{views}"
 

@@ -1,6 +1,6 @@
 """Random changes to training pictures: one dial for the strength, one pass over the places and one over the colours.
 
-Each picture draws its own values at every step. They become one affine map of places and one linear map of colours, so
+Each picture draws its own values in every epoch. They become one affine map of places and one linear map of colours, so
 ten kinds of change cost as much as two. Every constant is the largest change at strength 1; at strength s it is s times that.
 """
 
@@ -49,7 +49,7 @@ _LUMA = (0.299, 0.587, 0.114)
 def draw(count: int, *, seed: int, epoch: int) -> NDArray[np.float32]:
     """What changes each of `count` pictures in one epoch, counted from 1: (count, draws), uniform from -1 to 1.
 
-    The values follow from the trial's seed, the epoch and the picture's place alone, not from the batches that it comes in.
+    The values follow from the seed, the epoch and the picture's place alone, not from the batches that it comes in.
     """
     random = np.random.default_rng([derive_seed(seed, "augment"), epoch])
     return random.uniform(-1.0, 1.0, (count, len(DRAWS))).astype(np.float32)

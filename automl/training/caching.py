@@ -1,6 +1,6 @@
 """What a trial reads from the store of frozen features instead of computing it again; a rule about its config alone.
 
-Validation pictures never change, so theirs are always kept. Training pictures change at every step, so theirs are kept where
+Validation pictures never change, so theirs are always kept. Training pictures change in every epoch, so theirs are kept where
 augmentation has finitely many outcomes, where `train.cache` says how many are enough, or where other trials draw the same.
 """
 

@@ -29,7 +29,7 @@ class Augmenter:
 
     Args:
         config: Strength and mirroring.
-        seed: The trial's.
+        seed: Of what is drawn, see `TrialConfig.draws_seed`.
         count: Pictures of the split.
     """
 
@@ -75,11 +75,11 @@ class Views:
 
 
 def drawn_views(config: AugmentConfig, seed: int, count: int, views: int) -> Views:
-    """Augmented views, the same for all trials; which of them an epoch shows follows from the trial's seed.
+    """Augmented views, the same for all trials; which of them an epoch shows follows from the seed.
 
     Args:
         config: Strength and mirroring.
-        seed: The trial's.
+        seed: Of what is drawn, see `TrialConfig.draws_seed`.
         count: Pictures of the split.
         views: Of each picture.
     """

@@ -9,7 +9,7 @@ import hashlib
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from importlib.metadata import version
 from typing import Any
 
@@ -84,12 +84,14 @@ class Feeder:
         @functools.lru_cache(maxsize=1)
         def stored(epoch: int) -> NDArray[Any] | None:
             with suppress(MemoryError):
-                return self._store(replace(wanted, views=f"epoch {epoch} {wanted.views}"), [augmenter(epoch)], only_on_disk=True)
+                return self._store(wanted, [augmenter(epoch)], epoch=epoch, only_on_disk=True)
             return None
 
         return stored
 
-    def _store(self, wanted: CachedFeatures, changes: Sequence[Change | None], *, only_on_disk: bool = False) -> NDArray[Any]:
+    def _store(
+        self, wanted: CachedFeatures, changes: Sequence[Change | None], *, epoch: int = 0, only_on_disk: bool = False
+    ) -> NDArray[Any]:
         """The features of each picture after each of the changes, change by change."""
         pictures = self.dataset.train if wanted.side == "train" else self.dataset.validation
         frozen = self.kept.frozen_pass(self.config, wanted.depth)
@@ -106,7 +108,7 @@ class Feeder:
                     yield block
 
         return ensure_features(
-            self._key(wanted, pictures, frozen),
+            self._key(wanted, epoch, pictures, frozen),
             rows=rows,
             width=frozen.width,
             dtype=wanted.precision,
@@ -115,7 +117,7 @@ class Feeder:
             notice=lambda text: print(text, flush=True),  # noqa: T201 - to the trial's log
         )
 
-    def _key(self, wanted: CachedFeatures, pictures: Pictures, frozen: FrozenPass) -> FeatureKey:
+    def _key(self, wanted: CachedFeatures, epoch: int, pictures: Pictures, frozen: FrozenPass) -> FeatureKey:
         model = self.config.model
         rows = hashlib.blake2b(np.ascontiguousarray(pictures.rows).tobytes(), digest_size=16).hexdigest()
         arguments = "".join(f" {name}={value}" for name, value in sorted(model.backbone.arguments.items()))
@@ -127,6 +129,7 @@ class Feeder:
             resize=self.config.data.resize,
             boundary=f"output, {model.pooling}" if wanted.depth == 0 else f"unfreeze {wanted.depth}",
             views=wanted.views,
+            epoch=epoch,
             weights=frozen.weights,
             computed_by=_computed_by(frozen.engine),
         )

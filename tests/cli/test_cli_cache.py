@@ -1,5 +1,6 @@
 import json
 import os
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -7,7 +8,7 @@ import pytest
 from automl.data import disk, prepare
 from automl.data.features import FeatureKey, ensure_features, features_dir
 
-KEY = FeatureKey("abc", "train", "MobileNet alpha=0.25", 96, "crop", "output, avg", "flip horizontal", "def", "Keras 3, cpu")
+KEY = FeatureKey("abc", "train", "MobileNet alpha=0.25", 96, "crop", "output, avg", "flip horizontal", 0, "def", "Keras 3, cpu")
 SET = "train, MobileNet alpha=0.25, output, avg, 96 px crop, flip horizontal; 1,000 rows of 256 values, float32"
 PICTURES = "1,797 pictures at 8 px crop, 8 px stretch"
 PICTURES_BYTES = 2 * 1797 * 8 * 8 * 3
@@ -36,7 +37,16 @@ def test_list_says_what_is_there(filled, tmp_path):
     assert "1.0 MB" in page
     assert f"2 folders, 1.7 MB, in {tmp_path / 'cache'}; features take 1.0 MB of at most " in page
     assert filled("cache", "list", "--format", "csv").stdout.startswith("kind,what,bytes,last_used,folder\n")
-    assert filled("cache", "list", "--format", "md").stdout.startswith("| kind | what | size | last used |\n")
+    assert filled("cache", "list", "--format", "md").stdout.startswith("| kind | what | folders | size | last used |\n")
+
+
+def test_the_epochs_of_an_augmented_search_are_one_line(filled):
+    for epoch in (1, 2, 3):
+        key = replace(KEY, views="at strength 0.5, seed 0", epoch=epoch)
+        ensure_features(key, rows=10, width=256, dtype="float32", blocks=lambda: iter([np.ones((10, 256), np.float32)]))
+    assert len(listed(filled)) == 5
+    (line,) = [line for line in filled("cache", "list", "--format", "md").stdout.splitlines() if "strength" in line]
+    assert "| 3 |" in line
 
 
 def test_the_last_use_is_that_of_reading(filled):

@@ -18,7 +18,7 @@ from automl.data import disk, features
 from automl.data.features import FeatureKey, ensure_features, features_limit
 from automl.errors import DataError
 
-KEY = FeatureKey("abc 12", "train", "MobileNet alpha=0.25", 96, "crop", "output, avg", "none", "def", "Keras 3, cpu")
+KEY = FeatureKey("abc 12", "train", "MobileNet alpha=0.25", 96, "crop", "output, avg", "none", 0, "def", "Keras 3, cpu")
 ROWS, WIDTH = 1000, 12
 SET_BYTES = ROWS * WIDTH * 4
 
