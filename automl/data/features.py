@@ -299,7 +299,7 @@ def _make_room(length: int, folder: Path) -> None:
 
 
 def _free() -> int:
-    return disk.disk_usage(features_dir())[1]
+    return disk.free_bytes(features_dir())
 
 
 def _used() -> int:

@@ -143,7 +143,7 @@ class Stores:
         return described is not None and described.get("sample") == disk.sample(self._data(shape))
 
     def _check_space(self, shapes: Sequence[Shape]) -> None:
-        needed, (_, free) = self.bytes(shapes), disk.disk_usage(self.folder)
+        needed, free = self.bytes(shapes), disk.free_bytes(self.folder)
         if needed > free:
             raise DataError(_no_space(self.folder, needed, free))
 
