@@ -34,11 +34,13 @@ test: $(DEVELOPED)  ## the fast tests, then the slow ones; AUTOML_TEST_DATA=FOLD
 lint: $(DEVELOPED)  ## ruff, mypy and the rules about which room imports which
 	@status=0; for check in "ruff check ." mypy lint-imports; do echo "== $$check"; $(BIN)/$$check || status=1; done; exit $$status
 
-bench: $(call stamp,$(BENCH_EXTRAS))  ## measure, an hour and more: DATA=FOLDER of sets, PEERS=FOLDER of the other tools' scripts
-	@for set in hymenoptera cats_dogs; do [ -d "$(DATA)/$$set/train" ] || { echo "DATA: expected a folder with $$set/train, but got '$(DATA)'." >&2; exit 2; }; done
+bench: $(call stamp,$(BENCH_EXTRAS))  ## measure, for hours: DATA=FOLDER of sets, PEERS=FOLDER of the other tools' scripts
+	@for set in hymenoptera cats_dogs cifar10_mini; do [ -d "$(DATA)/$$set/train" ] || { echo "DATA: expected a folder with $$set/train, but got '$(DATA)'." >&2; exit 2; }; done
 	@run() { echo "== $$1"; $(BIN)/python benchmarks/$$1.py "$${@:2}" | tail -n 1 | tee -a benchmarks/results.jsonl; }; set -eo pipefail; \
 	run augmentation; run head_trial; run memory --plot docs/images/memory.svg; run driver; \
-	run peers --data "$(DATA)" --peers "$(PEERS)" --alone; run floor --data "$(DATA)/hymenoptera"
+	run peers --data "$(DATA)" --peers "$(PEERS)" --alone; \
+	run peers --data "$(DATA)" --peers "$(PEERS)" --alone --sets cifar10_mini --a-class 100 --tools "automl, frozen" "KerasTuner, frozen"; \
+	run floor --data "$(DATA)/hymenoptera"
 	@$(BIN)/python benchmarks/table.py
 
 gpu-check:  ## the tests that need a GPU, where there is one

@@ -18,7 +18,7 @@ COLUMNS = (
 )  # fmt: skip
 COLUMNS_BEFORE_PARAMS = 6
 MIN_SECONDS_BETWEEN_WRITES = 1.0
-LARGEST_SHARE_OF_TIME = 0.01
+LARGEST_SHARE_OF_TIME = 0.005
 
 
 def leaderboard(results: Iterable[TrialResult], direction: Direction, unfinished: Iterable[TrialConfig] = ()) -> list[dict[str, Any]]:

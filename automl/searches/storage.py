@@ -22,6 +22,7 @@ NETWORK_FILE_SYSTEMS = frozenset(
     {"nfs", "nfs4", "cifs", "smbfs", "smb2", "smb3", "lustre", "beegfs", "gpfs", "ceph", "glusterfs", "fuse.sshfs", "afs", "9p"}
 )
 RETRY_SECONDS = 600.0
+LOOK_SECONDS = 1.0
 Result = TypeVar("Result")
 
 optuna.logging.set_verbosity(logging.WARNING)
@@ -87,13 +88,15 @@ def open_storage(folder: StudyFolder, storage: str | None) -> optuna.storages.RD
 
 
 class OneWriterStudy(optuna.Study):
-    """A study whose trials end here and nowhere else, so the complete ones are listed again only after one has ended.
+    """A study whose trials begin and end here and nowhere else, so less has to be read from the database.
 
-    The median and percentile pruners ask for that list at every report; read from the database and sorted each time, it is most of
-    what a trial costs.
+    The median and percentile pruners ask for the complete trials at every report; they are listed again only after one has ended.
+    Every ask looks for a trial that somebody has enqueued; others than this process may do so, and are heard within
+    `LOOK_SECONDS`.
     """
 
     _complete: tuple[FrozenTrial, ...] | None = None
+    _next_look = float("-inf")
 
     def get_trials(self, deepcopy: bool = True, states: Container[TrialState] | None = None) -> list[FrozenTrial]:
         if deepcopy or states != (TrialState.COMPLETE,):
@@ -107,6 +110,18 @@ class OneWriterStudy(optuna.Study):
             return super().tell(*arguments, **options)
         finally:
             self._complete = None
+
+    def enqueue_trial(self, *arguments: Any, **options: Any) -> None:
+        self._next_look = float("-inf")
+        super().enqueue_trial(*arguments, **options)
+
+    def _pop_waiting_trial_id(self) -> int | None:
+        if time.monotonic() < self._next_look:
+            return None
+        found = super()._pop_waiting_trial_id()
+        if found is None:
+            self._next_look = time.monotonic() + LOOK_SECONDS
+        return found
 
 
 def open_optuna_study(folder: StudyFolder, storage: str | None, direction: Direction, metric: str) -> optuna.Study:

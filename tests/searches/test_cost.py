@@ -3,11 +3,12 @@
 from collections import Counter
 
 import fake_trainer
+import optuna
 import pytest
 from drive import space_mapping
 
 from automl.results.leaderboard import LeaderboardWriter
-from automl.searches import owner
+from automl.searches import owner, storage
 from automl.searches.executors.inline import InlineExecutor
 from automl.searches.folder import StudyFolder
 from automl.searches.ledger import Ledger
@@ -83,6 +84,25 @@ def test_the_pruner_lists_the_complete_trials_once_a_trial(search, monkeypatch):
     options = {"epochs": 9, "pruner": "median", "sampler": "random"}
     assert difference(read, lambda: search(few, **options), lambda: search(many, **options)) <= many - few
     assert asked.total() > 3 * (few + many)
+
+
+def test_enqueued_trials_are_looked_for_now_and_then_not_for_every_trial(search, monkeypatch):
+    monkeypatch.setattr(storage, "LOOK_SECONDS", 1e9)
+    counts = counting(monkeypatch, optuna.Study, "_pop_waiting_trial_id")
+    assert difference(counts, lambda: search(2), lambda: search(8)) == 0
+    assert counts.total() == 1
+
+
+def test_a_trial_that_somebody_else_enqueues_is_taken_up(tmp_path, monkeypatch):
+    monkeypatch.setattr(storage, "LOOK_SECONDS", 0.0)
+    folder = StudyFolder(tmp_path / "study")
+    folder.path.mkdir()
+    ledger = Ledger(from_mapping(space_mapping({"trials": 3}), base=tmp_path), folder)
+    ledger.reconcile()
+    first = ledger.next().config.params
+    optuna.load_study(study_name=folder.name, storage=f"sqlite:///{folder.database}").enqueue_trial(first)
+    assert ledger.next().config.params == first
+    assert ledger.next().config.params != first
 
 
 def test_owner_json_is_not_written_for_every_trial(search, monkeypatch):
