@@ -116,7 +116,7 @@ def ensure_features(
     only_on_disk: bool = False,
     waiting: Callable[[], None] | None = None,
     notice: Callable[[str], None] | None = None,
-) -> NDArray[Any]:
+) -> NDArray[Any] | None:
     """The features of this key, mapped from the disk and computed first if need be.
 
     Args:
@@ -129,12 +129,12 @@ def ensure_features(
         notice: Told, once, why the features are not kept on disk.
 
     Returns:
-        Shape (rows, width), read-only, in memory if they cannot be kept on disk.
+        Shape (rows, width), read-only, in memory if they cannot be kept on disk. None if they can be kept neither there nor, where
+        that is wanted, in `MEMORY_SHARE` of the free memory; `notice` is told then too.
 
     Raises:
         ValueError: The blocks have another width or number of rows.
         DataError: `AUTOML_FEATURES_GB` is not a number.
-        MemoryError: They can be kept neither on disk nor, where that is wanted, in `MEMORY_SHARE` of the free memory.
     """
     wanted = _Set(key, rows, width, dtype)
     found = wanted.open()
@@ -143,15 +143,13 @@ def ensure_features(
     try:
         return wanted.build(blocks, waiting)
     except _DiskError as error:
-        if only_on_disk:
-            raise MemoryError(str(error)) from error
-        if notice:
-            size = disk.in_bytes(wanted.bytes(dtype))
-            notice(f"features are kept in memory instead of on disk ({key.describe()}; {size}): {error}")
+        reason = str(error)
     needed, available = wanted.bytes("float32"), psutil.virtual_memory().available
-    if needed > MEMORY_SHARE * available:
-        raise MemoryError(f"{disk.in_bytes(needed)} of features do not fit into the memory, of which {disk.in_bytes(available)} are free")
-    return wanted.compute(blocks)
+    fits = needed <= MEMORY_SHARE * available
+    if notice and not only_on_disk:
+        place = "in memory instead of on disk" if fits else f"neither on disk nor in memory, of which {disk.in_bytes(available)} are free"
+        notice(f"features are kept {place} ({key.describe()}; {disk.in_bytes(needed)}): {reason}")
+    return wanted.compute(blocks) if fits and not only_on_disk else None
 
 
 class _DiskError(Exception):

@@ -8,7 +8,6 @@ import functools
 import hashlib
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from importlib.metadata import version
 from typing import Any
@@ -61,8 +60,8 @@ class Feeder:
             views = mirrored_views(config, self._draws_seed, len(pictures))
         else:
             views = drawn_views(config, self._draws_seed, len(pictures), wanted.rows_per_picture)
-        with suppress(MemoryError):
-            features = self._store(wanted, [views.change(view) for view in range(len(views.draws))])
+        features = self._store(wanted, [views.change(view) for view in range(len(views.draws))])
+        if features is not None:
             return StoredFeatures(features, pictures.labels, views.shown)
         # Too large for disk and memory together: each epoch computes the same anew, but for rounding.
         return ComputedFeatures(pictures, views, frozen=frozen)
@@ -74,8 +73,9 @@ class Feeder:
             return Pixels(pictures)
         wanted = self._kept_features.get(("validation", depth))
         if wanted is not None and not exactly:
-            with suppress(MemoryError):
-                return StoredFeatures(self._store(wanted, [None]), pictures.labels)
+            features = self._store(wanted, [None])
+            if features is not None:
+                return StoredFeatures(features, pictures.labels)
         return ComputedFeatures(pictures, frozen=self.kept.frozen_pass(self.config, depth))
 
     def _by_epoch(self, wanted: CachedFeatures, augmenter: Callable[[int], Change]) -> Callable[[int], NDArray[Any] | None]:
@@ -83,16 +83,14 @@ class Feeder:
 
         @functools.lru_cache(maxsize=1)
         def stored(epoch: int) -> NDArray[Any] | None:
-            with suppress(MemoryError):
-                return self._store(wanted, [augmenter(epoch)], epoch=epoch, only_on_disk=True)
-            return None
+            return self._store(wanted, [augmenter(epoch)], epoch=epoch, only_on_disk=True)
 
         return stored
 
     def _store(
         self, wanted: CachedFeatures, changes: Sequence[Change | None], *, epoch: int = 0, only_on_disk: bool = False
-    ) -> NDArray[Any]:
-        """The features of each picture after each of the changes, change by change."""
+    ) -> NDArray[Any] | None:
+        """The features of each picture after each of the changes, change by change; None where there is no room for them."""
         pictures = self.dataset.train if wanted.side == "train" else self.dataset.validation
         frozen = self.kept.frozen_pass(self.config, wanted.depth)
         rows = len(pictures) * len(changes)

@@ -145,7 +145,7 @@ def test_a_full_disk_changes_no_figure(large_colours, configure_pretrained, own_
     ids=["mirrored", "views"],
 )
 def test_features_too_large_for_disk_and_memory_are_computed_in_every_epoch(
-    own_store, large_colours, configure_pretrained, monkeypatch, settings
+    own_store, large_colours, configure_pretrained, monkeypatch, capfd, settings
 ):
     config = configure_pretrained(model={"unfreeze": 1}, **settings)
     expected = run(config, large_colours)
@@ -155,6 +155,7 @@ def test_features_too_large_for_disk_and_memory_are_computed_in_every_epoch(
     kept = Kept()
     assert_close(run(config, large_colours, kept), expected)
     assert kept.passed == 2 * (90 + 45)
+    assert "features are kept neither on disk nor in memory" in capfd.readouterr().out
 
 
 def test_other_pictures_are_not_taken_for_these(own_store, large_colours, configure_pretrained):
