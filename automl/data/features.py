@@ -126,11 +126,11 @@ def ensure_features(
         blocks: Computes them; its own errors are not touched and leave nothing behind.
         only_on_disk: Whether to do without them rather than to take memory.
         waiting: Called about once a second while another process computes the same.
-        notice: Told, once, why the features are not kept on disk.
+        notice: Told, once, why the features are not kept on disk; not where they are wanted there alone.
 
     Returns:
         Shape (rows, width), read-only, in memory if they cannot be kept on disk. None if they can be kept neither there nor, where
-        that is wanted, in `MEMORY_SHARE` of the free memory; `notice` is told then too.
+        that is wanted, in `MEMORY_SHARE` of the free memory.
 
     Raises:
         ValueError: The blocks have another width or number of rows.
@@ -144,12 +144,14 @@ def ensure_features(
         return wanted.build(blocks, waiting)
     except _DiskError as error:
         reason = str(error)
+    if only_on_disk:
+        return None
     needed, available = wanted.bytes("float32"), psutil.virtual_memory().available
     fits = needed <= MEMORY_SHARE * available
-    if notice and not only_on_disk:
+    if notice:
         place = "in memory instead of on disk" if fits else f"neither on disk nor in memory, of which {disk.in_bytes(available)} are free"
         notice(f"features are kept {place} ({key.describe()}; {disk.in_bytes(needed)}): {reason}")
-    return wanted.compute(blocks) if fits and not only_on_disk else None
+    return wanted.compute(blocks) if fits else None
 
 
 class _DiskError(Exception):
