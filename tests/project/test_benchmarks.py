@@ -75,3 +75,17 @@ def test_the_comparison_in_the_readme_is_what_was_measured(scripts):
 
     shown = peers.render_table(peers.read_results(), ["hymenoptera", "cats_dogs"])
     assert shown in (BENCHMARKS.parent / "README.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("name", ["hymenoptera", "cats_dogs"])
+def test_what_views_cost_is_what_was_measured(scripts, name):
+    import peers
+
+    shown = peers.render_table(peers.read_results(), [name]).splitlines()
+    exact, views = (
+        next(line for line in shown if line.startswith(f"| {tool} |")).split(" | ", 1)[1]
+        for tool in ("automl, mixed", "automl, mixed, 4 views")
+    )
+    lines = (BENCHMARKS.parent / "docs" / "space-file.md").read_text(encoding="utf-8").splitlines()
+    (line,) = (line for line in lines if line.startswith(f"| {name}, "))
+    assert line.split(" | ", 1)[1] == f"{exact.removesuffix(' |')} | {views}"
