@@ -87,7 +87,8 @@ class LocalExecutor:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
-                env=os.environ | dict(self._environments[worker]),
+                # Unbuffered, so that what a worker printed is in the log even if it is killed.
+                env=os.environ | {"PYTHONUNBUFFERED": "1"} | dict(self._environments[worker]),
                 start_new_session=True,
             )
         theirs.close()
