@@ -10,6 +10,7 @@ from typing import Any
 
 from automl import data as pictures
 from automl.data import Audit
+from automl.data.features import given_limit
 from automl.data.inventory import CacheEntry, clear_cache, list_cache
 from automl.errors import DataError, SpaceError
 from automl.machine import machine, versions
@@ -94,7 +95,7 @@ def search(
 
     Raises:
         SpaceError: The space has mistakes.
-        DataError: The pictures cannot be used, or are not those that the study began with.
+        DataError: The pictures cannot be used, or are not those that the study began with; or `AUTOML_FEATURES_GB` is no number.
         StudyError: The study is being searched, or was started with another space.
         SearchFailedError: Its trials fail alike.
 
@@ -125,6 +126,8 @@ def run(space: SearchSpace, folder: StudyFolder, listen: events.Listener) -> Out
     from automl.searches.executors.local import LocalExecutor
     from automl.searches.session import run_search
 
+    # Said here, not by trial after trial, and whether or not the features are there already.
+    given_limit()
     placement = place_workers(space.search.devices, space.search.workers, space.search.threads_per_worker, space.search.trials)
 
     def prepare_data() -> None:

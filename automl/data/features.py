@@ -88,20 +88,32 @@ def describe_set(folder: Path) -> str:
         return "written by another version"
 
 
-def features_limit() -> int:
-    """The bytes that all sets together may take.
-
-    `AUTOML_FEATURES_GB`, else a tenth of the disk, but at most half of what would be free on it without them.
+def given_limit() -> int | None:
+    """The bytes that `AUTOML_FEATURES_GB` allows; None where it is not set.
 
     Raises:
         DataError: The variable holds something else than a number.
     """
     given = os.environ.get(LIMIT_VARIABLE, "")
-    if given:
-        with contextlib.suppress(ValueError, OverflowError):
-            if float(given) >= 0:
-                return int(float(given) * 1e9)
-        raise DataError(f"{LIMIT_VARIABLE}: expected a number of gigabytes, 0 or more, but got {given!r}")
+    if not given:
+        return None
+    with contextlib.suppress(ValueError, OverflowError):
+        if float(given) >= 0:
+            return int(float(given) * 1e9)
+    raise DataError(f"{LIMIT_VARIABLE}: expected a number of gigabytes, 0 or more, but got {given!r}")
+
+
+def features_limit() -> int:
+    """The bytes that all sets together may take.
+
+    What `AUTOML_FEATURES_GB` allows, else a tenth of the disk, but at most half of what would be free on it without them.
+
+    Raises:
+        DataError: The variable holds something else than a number.
+    """
+    given = given_limit()
+    if given is not None:
+        return given
     total, free = disk.disk_usage(features_dir())
     return min(total // 10, (free + _used()) // 2)
 

@@ -99,10 +99,3 @@ def test_entries_without_a_description(filled):
         with open(os.path.join(row["folder"], "description.json"), "w") as file:
             file.write('{"version": 0, "key": {}}')
     assert [row["what"] for row in listed(filled)] == ["written by another version"] * 2
-
-
-def test_a_limit_that_is_no_number(run, monkeypatch):
-    monkeypatch.setenv("AUTOML_FEATURES_GB", "lots")
-    found = run("cache", "list")
-    assert found.exit_code == 2
-    assert "AUTOML_FEATURES_GB: expected a number of gigabytes" in found.stderr

@@ -71,6 +71,15 @@ def test_mistake(run, workplace, words, code, message):
     assert "Traceback" not in found.output
 
 
+@pytest.mark.parametrize("words", [["search", "--space", "flowers.yaml"], ["cache", "list"]], ids=" ".join)
+def test_a_limit_of_the_cache_that_is_no_number(run, workplace, monkeypatch, words):
+    monkeypatch.setenv("AUTOML_FEATURES_GB", "lots")
+    found = run(*words)
+    assert found.exit_code == 2
+    assert "AUTOML_FEATURES_GB: expected a number of gigabytes, 0 or more, but got 'lots'" in found.stderr
+    assert not (workplace / "studies" / "flowers").exists(), "no study is begun"
+
+
 def call(folder: Path, *words: str, **more):
     command = [sys.executable, "-m", "automl.cli.main", *words]
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2]), "AUTOML_CACHE_DIR": str(folder / "cache")}
